@@ -1,0 +1,287 @@
+import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import type { Database as SqliteHandle, Statement as SqliteStatement } from 'better-sqlite3';
+import { DataSource, type EntityTarget, type ObjectLiteral, type Repository } from 'typeorm';
+import type { Pool } from 'pg';
+import { DatabaseUnavailable, isBusy, isConstraint, isOutOfReach, isTransient } from './faults.js';
+
+/** One write of a commit. `expect`: how many rows it must touch (for a SELECT: return); any other number rolls the whole commit back. */
+export interface Statement {
+  readonly text: readonly string[];
+  readonly values: readonly unknown[];
+  readonly expect?: number | undefined;
+}
+
+/** A statement touched another number of rows than expected; nothing was written. `index` says which one. */
+export class CommitConflict extends Error {
+  override readonly name = 'CommitConflict';
+  constructor(
+    readonly index: number,
+    readonly affected: number,
+  ) {
+    super(`statement ${index} touched ${affected} rows`);
+  }
+}
+
+/** SQL with values as parameters, never as text: sql`UPDATE oauth_token SET consumed_at = ${now} WHERE id_hash = ${hash}`. */
+export function sql(text: TemplateStringsArray, ...values: readonly unknown[]): Statement {
+  return { text, values };
+}
+
+/** The same statement, rolled back unless it touches exactly `rows` rows. */
+export function expecting(rows: number, statement: Statement): Statement {
+  return { ...statement, expect: rows };
+}
+
+type Row = Record<string, unknown>;
+
+/** Time for which a write waits for another process's lock on the SQLite file, milliseconds. */
+const BUSY_PATIENCE_MS = 5000;
+const POSTGRES_RETRIES = 3;
+
+/** The database of this process: reads by repositories or prepared statements, writes by `commit` only. */
+@Injectable()
+export class Database implements OnApplicationShutdown {
+  readonly #prepared = new Map<string, SqliteStatement>();
+
+  constructor(readonly source: DataSource) {}
+
+  get dialect(): 'sqlite' | 'postgres' {
+    return this.source.options.type === 'postgres' ? 'postgres' : 'sqlite';
+  }
+
+  /** For reads. Never call `save`, `insert`, `update` or `delete` on it: writes go through `commit`. */
+  repository<Entity extends ObjectLiteral>(entity: EntityTarget<Entity>): Repository<Entity> {
+    return this.source.getRepository(entity);
+  }
+
+  /** A row to insert, by property names of the entity. */
+  insert<Entity extends ObjectLiteral>(entity: EntityTarget<Entity>, row: Partial<Entity>): Statement {
+    const pairs = this.#columns(entity, row);
+    return glue(
+      `INSERT INTO ${this.#table(entity)} (${pairs.map(([column]) => column).join(', ')}) VALUES (`,
+      pairs.map(([, value]) => value),
+      ', ',
+      ')',
+    );
+  }
+
+  /** Sets columns of all rows that equal `where` (null: IS NULL). */
+  update<Entity extends ObjectLiteral>(
+    entity: EntityTarget<Entity>,
+    set: Partial<Entity>,
+    where: Partial<Entity>,
+  ): Statement {
+    const assignments = this.#columns(entity, set);
+    const text = [`UPDATE ${this.#table(entity)} SET `];
+    const values: unknown[] = [];
+    assignments.forEach(([column, value], i) => {
+      text[text.length - 1] += `${i ? ', ' : ''}${column} = `;
+      values.push(value);
+      text.push('');
+    });
+    this.#where(entity, where, text, values);
+    return { text, values };
+  }
+
+  /** Deletes all rows that equal `where`. */
+  remove<Entity extends ObjectLiteral>(entity: EntityTarget<Entity>, where: Partial<Entity>): Statement {
+    const text = [`DELETE FROM ${this.#table(entity)}`];
+    const values: unknown[] = [];
+    this.#where(entity, where, text, values);
+    return { text, values };
+  }
+
+  /**
+   * Writes all statements or none, durably, and says how many rows each touched.
+   * @throws CommitConflict when an expectation fails  @throws DuplicateRow on a unique or primary key
+   * @throws DatabaseUnavailable when the database stays out of reach: the caller answers 503
+   */
+  async commit(statements: readonly Statement[]): Promise<number[]> {
+    return this.dialect === 'sqlite' ? this.#commitSqlite(statements) : this.#commitPostgres(statements);
+  }
+
+  /** Rows of one read-only statement, without the ORM. The statement is prepared once per text. */
+  async rows<T = Row>(statement: Statement): Promise<T[]> {
+    try {
+      if (this.dialect === 'sqlite')
+        return this.#prepare(render(statement, 'sqlite')).all(...statement.values.map(bindable)) as T[];
+      const text = render(statement, 'postgres');
+      const { rows } = await this.#pool.query({ name: planName(text), text, values: [...statement.values] });
+      return rows as T[];
+    } catch (error) {
+      throw isOutOfReach(error) || isBusy(error) ? new DatabaseUnavailable(error) : error;
+    }
+  }
+
+  /** The first row, or null. */
+  async row<T = Row>(statement: Statement): Promise<T | null> {
+    return (await this.rows<T>(statement))[0] ?? null;
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    if (this.source.isInitialized) await this.source.destroy();
+  }
+
+  get #sqlite(): SqliteHandle {
+    return (this.source.driver as unknown as { databaseConnection: SqliteHandle }).databaseConnection;
+  }
+
+  get #pool(): Pool {
+    return (this.source.driver as unknown as { master: Pool }).master;
+  }
+
+  async #commitSqlite(statements: readonly Statement[]): Promise<number[]> {
+    const giveUpAt = performance.now() + BUSY_PATIENCE_MS;
+    for (let wait = 5; ; wait = Math.min(wait * 2, 100)) {
+      try {
+        return this.#transact(statements);
+      } catch (error) {
+        if (!isBusy(error))
+          throw isOutOfReach(error)
+            ? new DatabaseUnavailable(error)
+            : isConstraint(error)
+              ? new DuplicateRow(error)
+              : error;
+        if (performance.now() > giveUpAt) throw new DatabaseUnavailable(error);
+        await new Promise((resolve) => setTimeout(resolve, wait + Math.random() * wait));
+      }
+    }
+  }
+
+  /** Synchronous from BEGIN to COMMIT: all requests share this connection, so an await would let strangers' writes in. */
+  #transact(statements: readonly Statement[]): number[] {
+    this.#sqlite.exec('BEGIN IMMEDIATE');
+    try {
+      const affected = statements.map((statement, index) => {
+        const prepared = this.#prepare(render(statement, 'sqlite'));
+        const values = statement.values.map(bindable);
+        const rows = prepared.reader ? prepared.all(...values).length : prepared.run(...values).changes;
+        if (statement.expect !== undefined && rows !== statement.expect) throw new CommitConflict(index, rows);
+        return rows;
+      });
+      this.#sqlite.exec('COMMIT');
+      return affected;
+    } finally {
+      if (this.#sqlite.inTransaction) this.#sqlite.exec('ROLLBACK');
+    }
+  }
+
+  async #commitPostgres(statements: readonly Statement[]): Promise<number[]> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.#transactPostgres(statements);
+      } catch (error) {
+        if (isTransient(error) && attempt < POSTGRES_RETRIES) continue;
+        throw isTransient(error) || isOutOfReach(error)
+          ? new DatabaseUnavailable(error)
+          : isConstraint(error)
+            ? new DuplicateRow(error)
+            : error;
+      }
+    }
+  }
+
+  async #transactPostgres(statements: readonly Statement[]): Promise<number[]> {
+    const client = await this.#pool.connect();
+    let broken: Error | undefined;
+    try {
+      await client.query('BEGIN');
+      const affected: number[] = [];
+      for (const [index, statement] of statements.entries()) {
+        const text = render(statement, 'postgres');
+        const { rowCount } = await client.query({ name: planName(text), text, values: [...statement.values] });
+        const rows = rowCount ?? 0;
+        if (statement.expect !== undefined && rows !== statement.expect) throw new CommitConflict(index, rows);
+        affected.push(rows);
+      }
+      await client.query('COMMIT');
+      return affected;
+    } catch (error) {
+      await client.query('ROLLBACK').catch((rollback: Error) => (broken = rollback));
+      throw error;
+    } finally {
+      client.release(broken);
+    }
+  }
+
+  #prepare(text: string): SqliteStatement {
+    let statement = this.#prepared.get(text);
+    if (!statement) {
+      statement = this.#sqlite.prepare(text);
+      this.#prepared.set(text, statement);
+    }
+    return statement;
+  }
+
+  #table(entity: EntityTarget<ObjectLiteral>): string {
+    return `"${this.source.getMetadata(entity).tableName}"`;
+  }
+
+  #columns(entity: EntityTarget<ObjectLiteral>, row: ObjectLiteral): [string, unknown][] {
+    const { columns, name } = this.source.getMetadata(entity);
+    return Object.entries(row)
+      .filter(([, value]) => value !== undefined)
+      .map(([property, value]) => {
+        const column = columns.find(({ propertyName }) => propertyName === property);
+        if (!column) throw new TypeError(`${name} has no column ${property}`);
+        const transformer = column.transformer;
+        const stored = transformer && !Array.isArray(transformer) ? (transformer.to(value) as unknown) : value;
+        return [`"${column.databaseName}"`, stored];
+      });
+  }
+
+  #where(entity: EntityTarget<ObjectLiteral>, where: ObjectLiteral, text: string[], values: unknown[]): void {
+    const pairs = this.#columns(entity, where);
+    if (pairs.length === 0) throw new TypeError('an update or removal without a condition');
+    pairs.forEach(([column, value], i) => {
+      text[text.length - 1] += i ? ' AND ' : ' WHERE ';
+      if (value === null) {
+        text[text.length - 1] += `${column} IS NULL`;
+        return;
+      }
+      text[text.length - 1] += `${column} = `;
+      values.push(value);
+      text.push('');
+    });
+  }
+}
+
+/** A unique or primary key already holds such a row; nothing was written. */
+export class DuplicateRow extends Error {
+  override readonly name = 'DuplicateRow';
+  constructor(cause: unknown) {
+    super('a row with this key exists', { cause });
+  }
+}
+
+function glue(head: string, values: readonly unknown[], separator: string, tail: string): Statement {
+  const text = values.map((_, i) => (i === 0 ? head : separator));
+  return { text: [...text, tail], values };
+}
+
+const rendered = new WeakMap<readonly string[], string>();
+
+function render({ text }: Statement, dialect: 'sqlite' | 'postgres'): string {
+  const known = rendered.get(text);
+  if (known !== undefined) return known;
+  const made = text.reduce((all, part, i) => `${all}${dialect === 'sqlite' ? '?' : `$${i}`}${part}`);
+  rendered.set(text, made);
+  return made;
+}
+
+/** A short stable name for a server-side prepared plan; Postgres cuts names at 63 bytes. */
+function planName(text: string): string {
+  let name = planNames.get(text);
+  if (!name) {
+    name = `gatehouse_${planNames.size}`;
+    planNames.set(text, name);
+  }
+  return name;
+}
+const planNames = new Map<string, string>();
+
+/** better-sqlite3 binds neither booleans nor undefined. */
+function bindable(value: unknown): unknown {
+  if (typeof value === 'boolean') return value ? 1 : 0;
+  return value === undefined ? null : value;
+}

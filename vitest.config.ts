@@ -1,0 +1,16 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: [
+      'src/**/*.spec.ts',
+      'migrations/**/*.spec.ts',
+      'test/**/*.e2e-spec.ts',
+      'test/**/*.spec.ts',
+      'examples/**/*.e2e-spec.ts',
+    ],
+    setupFiles: ['reflect-metadata'],
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+  },
+});
