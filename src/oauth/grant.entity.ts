@@ -1,0 +1,26 @@
+import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
+import { json, seconds } from '../persistence/columns.js';
+
+/** One connection: a User's permission to one installation of a Client. It owns a family of Tokens. */
+@Entity('oauth_grant')
+@Index('ix_oauth_grant_user', ['userId', 'clientId'])
+@Index('ix_oauth_grant_client', ['clientId'])
+@Index('ix_oauth_grant_expiry', ['expiresAt'])
+export class GrantRow {
+  @PrimaryColumn('text') id!: string;
+  @Column('text', { name: 'user_id' }) userId!: string;
+  @Column('text', { name: 'client_id' }) clientId!: string;
+  /** The provider instance the person signed in with. */
+  @Column('text', { name: 'provider', nullable: true }) provider!: string | null;
+  /** Space-separated, as granted. */
+  @Column('text') scope!: string;
+  @Column('text') resource!: string;
+  /** The engine's own members. */
+  @Column({ ...json }) payload!: Record<string, unknown>;
+  @Column({ name: 'created_at', ...seconds }) createdAt!: number;
+  @Column({ name: 'expires_at', ...seconds }) expiresAt!: number;
+  /** Written in batches; null: not yet used. */
+  @Column({ name: 'last_used_at', nullable: true, ...seconds }) lastUsedAt!: number | null;
+  /** null: alive. */
+  @Column({ name: 'revoked_at', nullable: true, ...seconds }) revokedAt!: number | null;
+}

@@ -1,0 +1,80 @@
+import { html, type Hole } from './html.js';
+import { page, type Page } from './layout.js';
+
+/** What an error page tells: what happened, what to do, and the reference id that is also in the log. */
+export interface PageError {
+  /** Default 400. */
+  readonly status?: number | undefined;
+  readonly title: string;
+  readonly what: Hole;
+  readonly todo: Hole;
+  readonly reference: string;
+}
+
+/** The page for whatever went wrong. */
+export function errorPage({ status = 400, title, what, todo, reference }: PageError): Page {
+  return page({
+    status,
+    title,
+    body: html`<p>${what}</p>
+      <h2>What you can do</h2>
+      <p>${todo}</p>
+      <p class="small soft">
+        Reference <code>${reference}</code>. Whoever runs this server finds this attempt under it.
+      </p>`,
+  });
+}
+
+/** The sign-in is over: finished, denied, ten minutes old, or begun in another browser. */
+export function expiredPage(reference: string): Page {
+  return errorPage({
+    status: 400,
+    title: 'This sign-in is over',
+    what: 'It was finished or refused already, is older than ten minutes, or was begun in another browser.',
+    todo: 'Go back to your application and connect again. If the application says it is connected, close this tab.',
+    reference,
+  });
+}
+
+/** The application presented an id that this server does not know (real-clients R3): how to make each known client register anew. */
+export function unknownClientPage(reference: string): Page {
+  const resets: readonly (readonly [string, string])[] = [
+    ['Claude Code', 'run /mcp, choose this server, then “Clear authentication”, and authenticate again'],
+    ['Claude and ChatGPT on the web', 'remove this connector in the settings and add it again'],
+    ['Cursor', 'Settings › MCP: log out of this server (or remove and add it), then connect'],
+    [
+      'VS Code',
+      'run “Authentication: Remove Dynamic Authentication Providers” from the command palette, then start the server again',
+    ],
+    ['Codex', 'codex mcp logout <name>, then codex mcp login <name>'],
+    ['Gemini CLI', 'run /mcp auth <name> again after deleting its entry in ~/.gemini/mcp-oauth-tokens.json'],
+    ['mcp-remote', 'delete the folder ~/.mcp-auth and start it again'],
+    ['MCP Inspector', 'press “Clear OAuth State” and connect again'],
+  ];
+  return errorPage({
+    status: 400,
+    title: 'This application is not known here',
+    what: 'Your application presented a registration that this server does not have, perhaps because it was removed after long disuse.',
+    todo: html`Make the application forget its registration; it then registers by itself.</p>
+<ul class="plain small">${resets.map(([name, how]) => html`<li><strong>${name}</strong>: ${how}</li>`)}</ul>
+<p class="small soft">Any other application: remove this server from it and add it again.`,
+    reference,
+  });
+}
+
+/** An error that would go to an application nobody has vouched for: the person decides whether to follow (RFC 9700 §4.11.2). */
+export function returnPage(facts: { what: string; returnTo: URL; reference: string }): Page {
+  const { what, returnTo, reference } = facts;
+  const place = returnTo.host || `${returnTo.protocol.slice(0, -1)} application`;
+  return page({
+    status: 400,
+    title: 'Sign-in did not begin',
+    body: html`<p>${what}</p>
+      <p>
+        You can go back to <span class="host">${place}</span>, which sent you here. If you do not know it, close this
+        page.
+      </p>
+      <div class="actions"><a class="button quiet" href="${returnTo.href}">Go back to ${place}</a></div>
+      <p class="small soft">Reference <code>${reference}</code></p>`,
+  });
+}

@@ -1,0 +1,62 @@
+import { html } from './html.js';
+import { page, type Page } from './layout.js';
+
+/** Why somebody who proved who they are may not come in. */
+export interface Refusal {
+  /** The account they used, as the person would recognise it. */
+  readonly account: string;
+  /** The provider's label. */
+  readonly provider: string;
+  /** Ours, safe to show. */
+  readonly reason: string;
+  /** Back to the application with `access_denied`, or where the sign-in began. */
+  readonly leaveAction: string;
+  /** Back to the buttons. */
+  readonly againUrl: string;
+  readonly csrf: string;
+  readonly reference: string;
+}
+
+/** The sign-in worked but no rule admits the person: says which account was used and whom to ask. */
+export function refusedPage(refusal: Refusal): Page {
+  return page({
+    status: 403,
+    title: 'You are signed in, but not let in',
+    body: html`<p>You used the ${refusal.provider} account <strong>${refusal.account}</strong>.</p>
+      <p>${refusal.reason}</p>
+      <h2>What you can do</h2>
+      <p>
+        Choose another account, or ask whoever runs this server to let this account in. Give them the reference
+        <code>${refusal.reference}</code>.
+      </p>
+      <div class="actions">
+        <a class="button" href="${refusal.againUrl}">Use another account</a>
+        <form method="post" action="${refusal.leaveAction}">
+          <input type="hidden" name="csrf" value="${refusal.csrf}" /><button
+            class="quiet"
+            name="decision"
+            value="leave"
+          >
+            Go back to the application
+          </button>
+        </form>
+      </div>`,
+  });
+}
+
+/** The application waits for an administrator (`GATEHOUSE_REGISTRATION=approval`). */
+export function waitingPage(facts: { client: string; reference: string; retryUrl: string }): Page {
+  return page({
+    status: 403,
+    title: 'Waiting for an administrator',
+    body: html`<p>
+        <strong>${facts.client}</strong> is new here. An administrator must approve it before anybody can connect it.
+      </p>
+      <h2>What you can do</h2>
+      <p>
+        Ask whoever runs this server to approve it and give them the reference <code>${facts.reference}</code>. Then try
+        again.
+      </p>
+      <div class="actions"><a class="button quiet" href="${facts.retryUrl}">Try again</a></div>`,
+  });
+}

@@ -1,0 +1,119 @@
+import { html, type Html } from './html.js';
+import { page, type Page } from './layout.js';
+
+/** A scope as the page offers it. */
+export interface OfferedScope {
+  readonly name: string;
+  /** What it allows, in plain words. */
+  readonly words: string;
+  /** The person may leave it out. */
+  readonly optional: boolean;
+  /** Granted to this application before. */
+  readonly granted?: boolean | undefined;
+}
+
+/** What the page shows of the application. */
+export interface ShownClient {
+  readonly name: string;
+  /** Host that its metadata document was read from; null: it registered itself or was made by an administrator. */
+  readonly documentHost: string | null;
+  /** Where the browser is sent afterwards: a host, or `cursor application` for a private scheme. */
+  readonly returnsTo: string;
+  /** The redirect goes to a program on the person's own computer. */
+  readonly loopback: boolean;
+  /** An administrator made or approved it, or its document's host is the redirect's host. */
+  readonly vouched: boolean;
+}
+
+/** Everything the sign-in page needs. */
+export interface SignInFacts {
+  readonly client: ShownClient;
+  readonly scopes: readonly OfferedScope[];
+  readonly providers: readonly { readonly id: string; readonly label: string }[];
+  /** Extra permissions asked of a provider for the tools, in its own words. */
+  readonly upstream: readonly { readonly label: string; readonly scopes: readonly string[] }[];
+  /** Signed in to this browser; null: nobody. */
+  readonly person: { readonly name: string; readonly account: string } | null;
+  /** Where the form posts. */
+  readonly action: string;
+  readonly csrf: string;
+  readonly publicHost: string;
+}
+
+/** The one page of a sign-in: who asks, where you are sent back to, what it may do, and a button for each way in (security rule 10). */
+export function signInPage(facts: SignInFacts): Page {
+  const { client, person } = facts;
+  return page({
+    title: person ? `Allow ${client.name}?` : `Sign in to connect ${client.name}`,
+    body: html`<p>
+        <strong>${client.name}</strong> wants to use the tools of <span class="host">${facts.publicHost}</span> for you.
+        Afterwards you are sent back to <span class="host">${client.returnsTo}</span>.
+      </p>
+      ${client.documentHost && html`<p class="small soft">The application is published by <span class="host">${client.documentHost}</span>.</p>`}
+      ${warnings(client)}
+      <form method="post" action="${facts.action}">
+        <input type="hidden" name="csrf" value="${facts.csrf}" />
+        ${scopeList(facts.scopes)}
+        ${facts.upstream.map(({ label, scopes }) => html`<p class="small soft">${label} will also be asked for: ${scopes.map((scope) => html`<code>${scope}</code> `)}</p>`)}
+        ${person ? personCard(person, client.name) : null}
+        <div class="actions">
+          ${person ? html`<button name="decision" value="approve">Allow</button>` : null}
+          ${person ? null : facts.providers.map(({ id, label }, i) => html`<button name="provider" value="${id}" ${i > 0 ? QUIET : null}>Allow and continue with ${label}</button>`)}
+          <button class="quiet" name="decision" value="deny">Do not allow</button>
+        </div>
+        ${person && facts.providers.length > 0 ? otherAccount(facts) : null}
+      </form>`,
+    footer: 'If you did not start this yourself, do not allow it.',
+  });
+}
+
+const QUIET = html` class="quiet"`;
+
+function otherAccount({ providers, person }: SignInFacts): Html {
+  return html`<details>
+    <summary>Not ${person?.name ?? 'you'}?</summary>
+    <p class="small soft">Allow it for another account instead:</p>
+    <div class="actions">
+      ${providers.map(({ id, label }) => html`<button class="quiet" name="provider" value="${id}">Use another ${label} account</button>`)}
+    </div>
+  </details>`;
+}
+
+function personCard(person: { name: string; account: string }, client: string): Html {
+  return html`<div class="person">
+    <p>
+      You are signed in as
+      <strong>${person.name}</strong>${person.account !== person.name ? html` (${person.account})` : null}. ${client}
+      will act in this name.
+    </p>
+  </div>`;
+}
+
+function scopeList(scopes: readonly OfferedScope[]): Html | null {
+  if (scopes.length === 0) return null;
+  return html`<h2 id="asks">It asks to</h2>
+    <ul class="scopes" aria-labelledby="asks">
+      ${scopes.map((scope) => html`<li>${scope.optional ? checkbox(scope) : html`${scope.words} <code>${scope.name}</code>`}</li>`)}
+    </ul>
+    ${scopes.some(({ optional }) => optional) ? html`<p class="small soft">What has a box is optional.</p>` : null}`;
+}
+
+function checkbox({ name, words }: OfferedScope): Html {
+  return html`<label
+    ><input type="checkbox" name="scope" value="${name}" checked /><span>${words} <code>${name}</code></span></label
+  >`;
+}
+
+function warnings(client: ShownClient): Html | null {
+  const loopback = html`<p>
+    It runs <strong>on this computer</strong>. Allow it only if you have just started the connection here.
+  </p>`;
+  const unverified = html`<p>
+    Nobody has checked this application: it gave the name “${client.name}” itself. Allow it only if you have just
+    started the connection and know <span class="host">${client.returnsTo}</span>.
+  </p>`;
+  if (client.vouched && !client.loopback) return null;
+  return html`<div class="warn" role="note">
+    ${client.loopback ? loopback : null}${client.vouched ? null : unverified}
+  </div>`;
+}
