@@ -33,7 +33,7 @@ function faultOfOrigin(value: string): string | null {
 }
 
 const port = z
-  .union([z.number(), z.string().transform(Number)])
+  .union([z.number(), z.string().transform((text) => (/^\d+$/.test(text) ? Number(text) : NaN))])
   .refine((value) => Number.isInteger(value) && value >= 0 && value <= 65_535, {
     error: 'wants a port number from 0 to 65535',
   });
@@ -147,11 +147,12 @@ export const settingsSchema = z.object({
 
 /** What an operator may write: the environment's values, or `forRoot({ … })`. */
 export type SettingsInput = z.input<typeof settingsSchema>;
-type Parsed = z.output<typeof settingsSchema>;
+/** Settings as parsed, before they are completed. */
+export type SettingsValues = z.output<typeof settingsSchema>;
 
 /** Settings as the house uses them: parsed, completed and consistent. Durations are seconds. Injected by class. */
 export class Settings {
-  readonly values: Parsed;
+  readonly values: SettingsValues;
   readonly providers: readonly ProviderChoice[];
   /** Origin without trailing slash: the issuer, byte for byte. */
   readonly publicUrl: string;
@@ -169,7 +170,7 @@ export class Settings {
   readonly callbackPaths: ReadonlyMap<string, string>;
 
   constructor(
-    values: Parsed,
+    values: SettingsValues,
     rest: { providers: readonly ProviderChoice[]; cwd?: string; callbackPaths?: ReadonlyMap<string, string> },
   ) {
     this.values = values;

@@ -18,7 +18,7 @@ export function errorPage({ status = 400, title, what, todo, reference }: PageEr
     title,
     body: html`<p>${what}</p>
       <h2>What you can do</h2>
-      <p>${todo}</p>
+      ${typeof todo === 'string' ? html`<p>${todo}</p>` : todo}
       <p class="small soft">
         Reference <code>${reference}</code>. Whoever runs this server finds this attempt under it.
       </p>`,
@@ -55,9 +55,9 @@ export function unknownClientPage(reference: string): Page {
     status: 400,
     title: 'This application is not known here',
     what: 'Your application presented a registration that this server does not have, perhaps because it was removed after long disuse.',
-    todo: html`Make the application forget its registration; it then registers by itself.</p>
+    todo: html`<p>Make the application forget its registration; it then registers by itself.</p>
 <ul class="plain small">${resets.map(([name, how]) => html`<li><strong>${name}</strong>: ${how}</li>`)}</ul>
-<p class="small soft">Any other application: remove this server from it and add it again.`,
+<p class="small soft">Any other application: remove this server from it and add it again.</p>`,
     reference,
   });
 }

@@ -1,0 +1,127 @@
+import { Injectable } from '@nestjs/common';
+import { Events } from '../audit/events.js';
+import { Database, sql } from '../persistence/database.js';
+import { timeId } from '../protocol/time-id.js';
+import { isWellFormed, mintToken, sha256 } from '../protocol/token.js';
+import type { Principal, TokenVerifier } from '../providers/contract.js';
+import { PersonalTokenRow } from './personal-token.entity.js';
+import { Revocations } from './revocations.js';
+
+/** What a new personal token is to be. */
+export interface NewPersonalToken {
+  readonly name: string;
+  /** null: of this installation, not of a person. */
+  readonly userId: string | null;
+  readonly scopes: readonly string[];
+  /** Epoch seconds; null: never. */
+  readonly expiresAt: number | null;
+  /** Who makes it, for the Event: a User id, `admin-token`, `system`. */
+  readonly actor: string;
+}
+
+interface FoundToken {
+  id: string;
+  user_id: string | null;
+  scopes: string;
+  expires_at: number | null;
+  revoked_at: number | null;
+  name: string;
+}
+
+/** Personal tokens: made by hand, shown once, kept as SHA-256. Also the verifier of what begins with `gth_pat_`. */
+@Injectable()
+export class PersonalTokens implements TokenVerifier {
+  readonly id = 'personal-token';
+  #owner: (userId: string) => Promise<{ user: NonNullable<Principal['user']>; roles: readonly string[] } | null> =
+    async () => null;
+
+  constructor(
+    private readonly database: Database,
+    private readonly events: Events,
+    private readonly revocations: Revocations,
+  ) {}
+
+  /** How a person's tokens find their owner; null: blocked or gone. Set by the room that knows users. */
+  findOwnersBy(
+    find: (userId: string) => Promise<{ user: NonNullable<Principal['user']>; roles: readonly string[] } | null>,
+  ): void {
+    this.#owner = find;
+  }
+
+  /** @returns the row, and the token itself: the only time it can be read */
+  async create(wanted: NewPersonalToken): Promise<{ row: PersonalTokenRow; token: string }> {
+    const token = mintToken('gth_pat_');
+    const now = Date.now();
+    const row: PersonalTokenRow = {
+      id: timeId(now),
+      hash: sha256(token),
+      hint: token.slice(0, 12),
+      name: wanted.name,
+      userId: wanted.userId,
+      scopes: [...wanted.scopes],
+      createdAt: Math.floor(now / 1000),
+      expiresAt: wanted.expiresAt,
+      lastUsedAt: null,
+      revokedAt: null,
+    };
+    const event = this.events.record({
+      type: 'personal-token.created',
+      actor: wanted.actor,
+      userId: wanted.userId,
+      detail: { token: row.id, name: row.name, scopes: row.scopes },
+    });
+    await this.database.commit([this.database.insert(PersonalTokenRow, row), event]);
+    return { row, token };
+  }
+
+  /** Live and dead ones, oldest first. */
+  async all(): Promise<PersonalTokenRow[]> {
+    return this.database.repository(PersonalTokenRow).find({ order: { id: 'ASC' } });
+  }
+
+  /** No token was ever made here. */
+  async isEmpty(): Promise<boolean> {
+    return (await this.database.row(sql`SELECT id FROM personal_token LIMIT 1`)) === null;
+  }
+
+  /** @returns false: no live token of that id */
+  async revoke(id: string, actor: string): Promise<boolean> {
+    const row = await this.database.repository(PersonalTokenRow).findOneBy({ id });
+    if (!row || row.revokedAt !== null) return false;
+    await this.revocations.revoke(
+      [{ kind: 'token', id }],
+      [
+        this.database.update(PersonalTokenRow, { revokedAt: Math.floor(Date.now() / 1000) }, { id }),
+        this.events.record({
+          type: 'personal-token.revoked',
+          actor,
+          userId: row.userId,
+          detail: { token: id, name: row.name },
+        }),
+      ],
+    );
+    return true;
+  }
+
+  async verify(token: string): Promise<Principal | null> {
+    if (!isWellFormed(token)) return null;
+    const found = await this.database.row<FoundToken>(
+      sql`SELECT id, user_id, scopes, expires_at, revoked_at, name FROM personal_token WHERE hash = ${sha256(token)}`,
+    );
+    if (!found || found.revoked_at !== null) return null;
+    if (found.expires_at !== null && found.expires_at <= Date.now() / 1000) return null;
+    const owner = found.user_id === null ? null : await this.#owner(found.user_id);
+    if (found.user_id !== null && owner === null) return null;
+    return {
+      key: owner ? `user:${owner.user.id}` : `personal-token:${found.id}`,
+      user: owner?.user ?? null,
+      subject: owner?.user.id ?? found.name,
+      client: found.name,
+      scopes: JSON.parse(found.scopes) as string[],
+      roles: owner?.roles ?? [],
+      via: this.id,
+      expiresAt: found.expires_at,
+      tokenId: found.id,
+    };
+  }
+}

@@ -1,0 +1,46 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { AccessModule } from './access/access.module.js';
+import { AuditModule } from './audit/audit.module.js';
+import { ConfigModule } from './config/config.module.js';
+import { readEnvironment } from './config/environment.js';
+import { type GatehouseOptions, readOptions } from './config/options.js';
+import type { Settings } from './config/settings.js';
+import { OutboundModule } from './outbound/outbound.module.js';
+import { PersistenceModule } from './persistence/persistence.module.js';
+import { providerKinds } from './providers/providers.js';
+import { ProvidersModule } from './providers/providers.module.js';
+
+/** The house: every room once. Import it into a Nest application on the Fastify adapter. */
+@Module({})
+export class GatehouseModule {
+  /**
+   * Configured by `GATEHOUSE_…` variables (and a `.env` file in the working directory).
+   * @throws ConfigurationError naming every faulty variable
+   */
+  static fromEnv(env?: NodeJS.ProcessEnv): DynamicModule {
+    return GatehouseModule.with(readEnvironment(env, { kinds: providerKinds }).settings);
+  }
+
+  /**
+   * Configured by code; keys are those of the environment in camelCase.
+   * @throws ConfigurationError naming every faulty option
+   */
+  static forRoot(options: GatehouseOptions): DynamicModule {
+    return GatehouseModule.with(readOptions(options));
+  }
+
+  /** With settings that are already parsed. */
+  static with(settings: Settings): DynamicModule {
+    return {
+      module: GatehouseModule,
+      imports: [
+        ConfigModule.with(settings),
+        OutboundModule.with(),
+        PersistenceModule,
+        AuditModule,
+        ProvidersModule,
+        AccessModule,
+      ],
+    };
+  }
+}

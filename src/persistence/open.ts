@@ -1,0 +1,80 @@
+import { accessSync, constants, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import pg from 'pg';
+import { DataSource } from 'typeorm';
+import type { Settings } from '../config/settings.js';
+import { sqliteFile } from './root-key.js';
+import { entities, migrations } from './schema.js';
+
+/** The database cannot be opened or written; one line for the operator. */
+export class DatabaseUnusable extends Error {
+  override readonly name = 'DatabaseUnusable';
+}
+
+/**
+ * Connects, on SQLite with WAL, foreign keys, `synchronous=FULL` and a short busy timeout (a long one blocks the event loop; `commit` waits instead).
+ * @throws DatabaseUnusable naming the file or server and the reason
+ */
+export async function openDatabase(settings: Settings): Promise<DataSource> {
+  const url = settings.values.databaseUrl;
+  const shared = {
+    entities: [...entities],
+    migrations: [...migrations],
+    migrationsTableName: 'gatehouse_migration',
+    synchronize: false,
+  };
+  if (!url.startsWith('sqlite:')) {
+    const source = new DataSource({
+      ...shared,
+      type: 'postgres',
+      url,
+      applicationName: 'gatehouse',
+      extra: { max: 20, connectionTimeoutMillis: 2000, query_timeout: 10_000, types: { getTypeParser } },
+    });
+    return connect(source, `Postgres at ${new URL(url).host}`);
+  }
+  const file = sqliteFile(settings);
+  if (file !== null) assertWritable(file);
+  const source = new DataSource({
+    ...shared,
+    type: 'better-sqlite3',
+    database: file ?? ':memory:',
+    enableWAL: file !== null,
+    timeout: 50,
+    prepareDatabase: (handle: { pragma(text: string): unknown }) => {
+      handle.pragma('synchronous = FULL');
+    },
+  });
+  return connect(source, file ?? 'the in-memory database');
+}
+
+async function connect(source: DataSource, what: string): Promise<DataSource> {
+  try {
+    return await source.initialize();
+  } catch (cause) {
+    throw new DatabaseUnusable(`database: cannot open ${what}: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+function assertWritable(file: string): void {
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    accessSync(dirname(file), constants.W_OK | constants.X_OK);
+  } catch (cause) {
+    throw new DatabaseUnusable(`database: cannot write ${file}: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+function reasonOf(cause: unknown): string {
+  const error = cause as NodeJS.ErrnoException & { errors?: NodeJS.ErrnoException[] };
+  const message = error.message || error.errors?.[0]?.message || String(cause);
+  if (error.code === 'SQLITE_NOTADB' || error.code === 'SQLITE_CORRUPT')
+    return `${message}. Restore the file from a backup; Gatehouse never replaces it by an empty one`;
+  return message;
+}
+
+/** int8 as number (epoch seconds and counts fit), everything else as the driver does it. */
+const INT8 = 20;
+function getTypeParser(oid: number, format?: 'text' | 'binary'): unknown {
+  return oid === INT8 ? Number : pg.types.getTypeParser(oid, format as 'text');
+}

@@ -1,0 +1,28 @@
+import { Global, Module } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { Settings } from '../config/settings.js';
+import { Database } from './database.js';
+import { openDatabase } from './open.js';
+import { rootKeys } from './root-key.js';
+import { Seals } from './seals.js';
+import { prepareSchema } from './migrate.js';
+
+/** The database and the seals. On SQLite pending migrations run here, before anything reads a table. */
+@Global()
+@Module({
+  providers: [
+    {
+      provide: DataSource,
+      inject: [Settings],
+      useFactory: async (settings: Settings): Promise<DataSource> => {
+        const source = await openDatabase(settings);
+        await prepareSchema(source);
+        return source;
+      },
+    },
+    { provide: Database, inject: [DataSource], useFactory: (source: DataSource) => new Database(source) },
+    { provide: Seals, inject: [Settings], useFactory: (settings: Settings) => new Seals(rootKeys(settings)) },
+  ],
+  exports: [Database, Seals],
+})
+export class PersistenceModule {}

@@ -1,0 +1,23 @@
+import { randomBytes } from 'node:crypto';
+
+let lastAt = 0;
+let counter = 0;
+
+/** A UUIDv7 (RFC 9562 §5.7) whose `rand_a` counts within a millisecond: ids of one process sort in the order they were made. */
+export function timeId(at: number): string {
+  if (at > lastAt) {
+    lastAt = at;
+    counter = 0;
+  } else {
+    counter++;
+    if (counter > 0xfff) {
+      lastAt++;
+      counter = 0;
+    }
+  }
+  const bytes = randomBytes(16);
+  bytes.writeUIntBE(lastAt, 0, 6);
+  bytes.writeUInt16BE(0x7000 | counter, 6);
+  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
+  return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+}

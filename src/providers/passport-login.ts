@@ -1,0 +1,243 @@
+import { TokenError, type Strategy, type VerifyFunction } from 'passport-oauth2';
+import { type Outbound, OutboundFailed } from '../outbound/outbound.js';
+import { type LoginAsk, LoginRefused, UpstreamUnavailable } from './contract.js';
+
+/** Milliseconds for everything one sign-in asks of its upstream. */
+const DEADLINE_MS = 8000;
+
+/** Codes of a token endpoint that mean: our registration there is wrong. Nobody can sign in until an operator mends it. */
+const OUR_FAULTS: Readonly<Record<string, string>> = {
+  incorrect_client_credentials: 'CLIENT_ID and CLIENT_SECRET',
+  invalid_client: 'CLIENT_ID and CLIENT_SECRET',
+  unauthorized_client: 'CLIENT_ID and CLIENT_SECRET',
+  redirect_uri_mismatch: 'the callback URL registered there',
+};
+
+/** What a strategy learned of the person; `profile` is the upstream's own JSON. */
+export interface StrategyLogin {
+  readonly accessToken: string;
+  readonly refreshToken: string | undefined;
+  /** The rest of the token answer: `scope`, `expires_in`, `id_token`. */
+  readonly params: Readonly<Record<string, unknown>>;
+  readonly profile: Readonly<Record<string, unknown>>;
+}
+
+interface StrategyRequest {
+  readonly query: Record<string, string>;
+  readonly state: string;
+  readonly memo: Record<string, string>;
+}
+
+/** Options of one run, as the strategies name them. */
+export interface RunOptions {
+  readonly scope?: readonly string[];
+  readonly accessType?: string;
+  readonly prompt?: string;
+}
+
+type Outcome = { readonly redirect: URL } | { readonly login: StrategyLogin };
+type StoreDone = (error: Error | null, value: string) => void;
+
+/** What every strategy of ours is constructed with: S256, and a state store that keeps nothing but the caller's memo. */
+export const strategyBasics = {
+  pkce: true,
+  // The packages look at the number of parameters: with fewer, `store` is not given the PKCE verifier and `verify` not asked for it.
+  store: {
+    store(request: StrategyRequest, verifier: string, _appState: unknown, _meta: unknown, done: StoreDone) {
+      request.memo['verifier'] = verifier;
+      done(null, request.state);
+    },
+    verify(request: StrategyRequest, _state: unknown, _meta: unknown, done: StoreDone) {
+      done(null, request.memo['verifier'] ?? '');
+    },
+  } as never,
+};
+
+/** The verify function of every strategy of ours; with fewer than five parameters the packages withhold `params`. */
+export const keepLogin: VerifyFunction<{ _json: Readonly<Record<string, unknown>> }, Record<string, unknown>> = (
+  accessToken,
+  refreshToken,
+  params,
+  profile,
+  done,
+) => done(null, { accessToken, refreshToken: refreshToken || undefined, params, profile: profile._json });
+
+/** Runs a passport strategy for one sign-in at a time: no session, no registry of strategies, every request through `outbound/`. */
+export class PassportLogin {
+  constructor(
+    private readonly id: string,
+    private readonly strategy: Strategy,
+    private readonly house: { readonly outbound: Outbound; readonly log: { error(message: string): void } },
+  ) {}
+
+  /** @throws UpstreamUnavailable */
+  async start(ask: LoginAsk, options: RunOptions): Promise<{ url: URL; memo: Record<string, string> }> {
+    const memo: Record<string, string> = {};
+    const outcome = await this.#run(
+      { query: {}, state: ask.state, memo },
+      { ...options, callbackURL: ask.callbackUrl.href },
+    );
+    if ('redirect' in outcome) return { url: outcome.redirect, memo };
+    throw new UpstreamUnavailable(`${this.id}: the strategy did not redirect`);
+  }
+
+  /** @throws LoginRefused  @throws UpstreamUnavailable */
+  async finish(callback: URL, memo: Record<string, string>, callbackUrl: URL): Promise<StrategyLogin> {
+    const { code, state } = readCallback(this.id, callback);
+    const request = { query: { code, state }, state, memo: { ...memo } };
+    const outcome = await this.#run(request, { callbackURL: callbackUrl.href });
+    if ('login' in outcome) return outcome.login;
+    throw new UpstreamUnavailable(`${this.id}: the strategy redirected instead of finishing`);
+  }
+
+  async #run(request: StrategyRequest, options: RunOptions & { callbackURL: string }): Promise<Outcome> {
+    try {
+      return await runStrategy(this.strategy, { request, options, outbound: this.house.outbound });
+    } catch (cause) {
+      throw this.#asUnavailable(cause);
+    }
+  }
+
+  #asUnavailable(cause: unknown): UpstreamUnavailable {
+    if (cause instanceof UpstreamUnavailable) return cause;
+    if (!(cause instanceof TokenError)) return new UpstreamUnavailable(`${this.id}: ${describe(cause)}`, 5, { cause });
+    reportOurFault(this.id, cause.code, this.house.log);
+    return new UpstreamUnavailable(`${this.id} refused the code: ${safeCode(cause.code)}`, 5, { cause });
+  }
+}
+
+/**
+ * The parameters an upstream sent back, each a single string; the caller has checked the state against this browser.
+ * @throws LoginRefused the person said no  @throws UpstreamUnavailable any other error, or parameters that no honest upstream sends
+ */
+export function readCallback(id: string, callback: URL): { code: string; state: string } {
+  const single = (name: string): string | undefined => {
+    const values = callback.searchParams.getAll(name);
+    if (values.length > 1) throw new UpstreamUnavailable(`${id}: the callback repeats ${name}`);
+    return values[0];
+  };
+  const error = single('error');
+  if (error === 'access_denied') throw new LoginRefused('The sign-in was cancelled.');
+  if (error !== undefined) throw new UpstreamUnavailable(`${id} answered the sign-in with ${safeCode(error)}`);
+  const code = single('code');
+  const state = single('state');
+  if (!code || !state) throw new UpstreamUnavailable(`${id}: the callback lacks code or state`);
+  return { code, state };
+}
+
+/** Logs the variable to mend when an upstream's error code blames our registration there. */
+export function reportOurFault(id: string, code: string, log: { error(message: string): void }): void {
+  const variable = OUR_FAULTS[code];
+  if (!variable) return;
+  const prefix = `GATEHOUSE_${id.toUpperCase().replaceAll('-', '_')}_`;
+  const names = variable.replace(/CLIENT_/g, `${prefix}CLIENT_`);
+  log.error(`${id} answers ${code}: check ${names}. Nobody can sign in with ${id} until this is mended.`);
+}
+
+/** An upstream's error code, fit for a log line. */
+export function safeCode(code: unknown): string {
+  return typeof code === 'string' && /^[\w.:-]{1,64}$/.test(code) ? code : 'an unreadable error';
+}
+
+interface Run {
+  readonly request: StrategyRequest;
+  readonly options: RunOptions & { readonly callbackURL: string };
+  readonly outbound: Outbound;
+}
+
+/** One run on an object of its own: strategies keep their callbacks on themselves, so two runs must not share one. */
+function runStrategy(strategy: Strategy, { request, options, outbound }: Run): Promise<Outcome> {
+  return new Promise<Outcome>((resolve, reject) => {
+    const own = (strategy as unknown as { _oauth2: OAuth2Parts })._oauth2;
+    const oauth2 = Object.assign(Object.create(own) as OAuth2Parts, {
+      _request: boundedRequest(own, outbound, reject),
+    });
+    const run = Object.assign(Object.create(strategy) as Strategy, {
+      _oauth2: oauth2,
+      redirect: (url: string) => resolve({ redirect: new URL(url) }),
+      success: (login: StrategyLogin) => resolve({ login }),
+      fail: () => reject(new UpstreamUnavailable('the strategy refused')),
+      error: (error: unknown) => reject(error instanceof Error ? error : new Error(describe(error))),
+      pass: () => reject(new UpstreamUnavailable('the strategy passed')),
+    });
+    run.authenticate(request as never, options);
+  });
+}
+
+/** The protected members of node-oauth's OAuth2 that a run replaces or reads. */
+interface OAuth2Parts {
+  readonly _customHeaders: Readonly<Record<string, string>>;
+  _request: BoundedRequest;
+}
+type RequestDone = (error: { statusCode: number; data: string } | null, data?: string, response?: object) => void;
+type BoundedRequest = (
+  method: string,
+  url: string,
+  headers: Record<string, string> | null,
+  body: string | null,
+  accessToken: string | null,
+  done: RequestDone,
+) => void;
+
+/**
+ * The transport under a strategy. The packages' own waits for ever, has no cap, takes redirects for success and puts Google's token into the query; and
+ * they parse answers outside any `try`, so only what they can parse is passed on, from inside a promise chain that turns a throw into a failed run.
+ */
+function boundedRequest(oauth2: OAuth2Parts, outbound: Outbound, reject: (error: Error) => void): BoundedRequest {
+  const giveUpAt = performance.now() + DEADLINE_MS;
+  return (method, url, headers, body, accessToken, done) => {
+    outbound
+      .send(new URL(url), {
+        method: method === 'POST' ? 'POST' : 'GET',
+        headers: {
+          ...oauth2._customHeaders,
+          ...headers,
+          Accept: 'application/json',
+          ...(accessToken ? { Authorization: `Bearer ${accessToken}` } : {}),
+        },
+        ...(body ? { body } : {}),
+        timeoutMs: Math.max(1, giveUpAt - performance.now()),
+      })
+      .then(({ status, text, headers }) => {
+        const data = method === 'POST' ? readFormOrJson(text, headers.get('content-type')) : readJson(text);
+        if (method === 'POST' && isErrorAnswer(data)) return done({ statusCode: 400, data: JSON.stringify(data) });
+        if (status < 200 || status > 299) return done({ statusCode: status, data: text });
+        if (data === undefined) return done({ statusCode: 502, data: text });
+        return done(null, JSON.stringify(data), {});
+      })
+      .catch((cause: unknown) =>
+        reject(
+          cause instanceof OutboundFailed
+            ? new UpstreamUnavailable(cause.message, 5, { cause })
+            : cause instanceof Error
+              ? cause
+              : new Error(describe(cause)),
+        ),
+      );
+  };
+}
+
+function readJson(text: string): object | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A token answer: JSON as the standard says, or a form as GitHub and older servers send it. */
+function readFormOrJson(text: string, contentType: string | null): object | undefined {
+  const json = readJson(text);
+  if (json !== undefined) return json;
+  const isForm = contentType?.includes('application/x-www-form-urlencoded') ?? false;
+  return isForm || /^(access_token|error)=/.test(text) ? Object.fromEntries(new URLSearchParams(text)) : undefined;
+}
+
+function isErrorAnswer(data: object | undefined): boolean {
+  return data !== undefined && 'error' in data && Boolean(data.error);
+}
+
+function describe(cause: unknown): string {
+  return cause instanceof Error ? cause.message.slice(0, 200) : 'it failed without saying why';
+}

@@ -1,0 +1,35 @@
+import type { Principal } from './contract.js';
+
+/** Injection token of the `UpstreamTokenSource`; absent where no login provider is on. */
+export const UPSTREAM_TOKENS = Symbol('UPSTREAM_TOKENS');
+
+/** What `@Upstream('github')` puts into a handler: a fresh access token of the calling person. Never returned to the client, never logged. */
+export interface UpstreamToken {
+  readonly provider: string;
+  readonly accessToken: string;
+  /** Epoch seconds; undefined: the upstream gave no end. */
+  readonly expiresAt?: number | undefined;
+  readonly scopes: readonly string[];
+}
+
+/** Where tools get upstream tokens from. */
+export interface UpstreamTokenSource {
+  /**
+   * A token that lives for at least another minute, refreshed when needed, once across nodes.
+   * @throws UpstreamReconnectNeeded when only a new sign-in helps  @throws UpstreamUnavailable
+   */
+  tokenFor(principal: Principal, provider: string): Promise<UpstreamToken>;
+  /** A tool found the token refused: forget it, so that the next call refreshes or asks for a new sign-in. */
+  refused(principal: Principal, token: UpstreamToken): Promise<void>;
+}
+
+/** The calling person has no usable token at this upstream; `message` says how to reconnect and may be shown to the model. */
+export class UpstreamReconnectNeeded extends Error {
+  override readonly name = 'UpstreamReconnectNeeded';
+  constructor(
+    readonly provider: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}

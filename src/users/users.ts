@@ -1,0 +1,253 @@
+import { Injectable } from '@nestjs/common';
+import { Revocations } from '../access/revocations.js';
+import { Events } from '../audit/events.js';
+import { Settings } from '../config/settings.js';
+import { Database, DuplicateRow, expecting, type Statement } from '../persistence/database.js';
+import { admits } from '../protocol/rules.js';
+import { timeId } from '../protocol/time-id.js';
+import { LoginRefused, type Identity } from '../providers/contract.js';
+import { IdentityRow, UserRow } from './user.entity.js';
+
+/** Who did something to a person, and from where: for the Event. */
+export interface Circumstances {
+  /** A User id, `admin-token` or `system`; undefined: the person concerned. */
+  readonly actor?: string | undefined;
+  readonly ip?: string | null | undefined;
+  readonly clientId?: string | null | undefined;
+  readonly reference?: string | null | undefined;
+}
+
+/** The person proved who they are, but an administrator blocked them. */
+export class PersonBlocked extends LoginRefused {
+  constructor(readonly userId: string) {
+    super('An administrator has blocked this account.');
+  }
+}
+
+/** The identity belongs to another User already. */
+export class IdentityTaken extends Error {
+  override readonly name = 'IdentityTaken';
+}
+
+/** People, found by provider and upstream subject only: an e-mail address never links two of them (OpenID Connect Core §5.7). */
+@Injectable()
+export class Users {
+  constructor(
+    private readonly database: Database,
+    private readonly events: Events,
+    private readonly revocations: Revocations,
+    private readonly settings: Settings,
+  ) {}
+
+  /** null: no such person. */
+  async find(id: string): Promise<UserRow | null> {
+    return this.database.repository(UserRow).findOneBy({ id });
+  }
+
+  /** null: nobody has signed in with it. */
+  async findByIdentity(provider: string, subject: string): Promise<UserRow | null> {
+    const identity = await this.database.repository(IdentityRow).findOneBy({ provider, subject });
+    return identity && this.find(identity.userId);
+  }
+
+  /** A person's accounts at providers, oldest first. */
+  async identities(userId: string): Promise<IdentityRow[]> {
+    return this.database.repository(IdentityRow).find({ where: { userId }, order: { createdAt: 'ASC' } });
+  }
+
+  /** Does any rule of `GATEHOUSE_ALLOW` admit this person? */
+  isAllowed(identity: Identity): boolean {
+    return this.settings.allow.some((rule) => admits(rule, identity));
+  }
+
+  /**
+   * The User of an identity that has just been proved: made at the first sign-in, its profile refreshed at every later one, together with the Event.
+   * @throws LoginRefused no rule admits the person  @throws PersonBlocked
+   */
+  async signIn(identity: Identity, circumstances: Circumstances = {}): Promise<UserRow> {
+    const { provider } = identity;
+    if (!this.isAllowed(identity)) {
+      const known = await this.findByIdentity(provider, identity.subject);
+      await this.#refused(identity, known?.id ?? null, 'no rule admits', circumstances);
+      throw new LoginRefused('The rules of this server do not let this account in.');
+    }
+    for (let attempt = 0; ; attempt++) {
+      const known = await this.findByIdentity(provider, identity.subject);
+      if (known?.status === 'blocked') {
+        await this.#refused(identity, known.id, 'blocked', circumstances);
+        throw new PersonBlocked(known.id);
+      }
+      try {
+        return await (known ? this.#greet(known, identity, circumstances) : this.#welcome(identity, circumstances));
+      } catch (error) {
+        // Two first sign-ins of one person at once: the second finds what the first made.
+        if (error instanceof DuplicateRow && attempt === 0) continue;
+        throw error;
+      }
+    }
+  }
+
+  /**
+   * One more account for a person who is signed in with another one.
+   * @throws IdentityTaken  @throws LoginRefused no rule admits the new account
+   */
+  async link(userId: string, identity: Identity, circumstances: Circumstances = {}): Promise<void> {
+    if (!this.isAllowed(identity)) throw new LoginRefused('The rules of this server do not let this account in.');
+    const owner = await this.findByIdentity(identity.provider, identity.subject);
+    if (owner?.id === userId) return;
+    if (owner) throw new IdentityTaken('this account belongs to another person here');
+    try {
+      await this.database.commit([
+        this.#identityRow(userId, identity, now()),
+        this.#event('identity.linked', userId, circumstances, { provider: identity.provider }),
+      ]);
+    } catch (error) {
+      if (error instanceof DuplicateRow) throw new IdentityTaken('this account belongs to another person here');
+      throw error;
+    }
+  }
+
+  /** Takes an account away from a person; false: it is not theirs, or is their last one. */
+  async unlink(userId: string, account: { provider: string; subject: string }, circumstances: Circumstances = {}): Promise<boolean> {
+    const accounts = await this.identities(userId);
+    if (accounts.length < 2 || !accounts.some((one) => one.provider === account.provider && one.subject === account.subject)) return false;
+    await this.database.commit([
+      expecting(1, this.database.remove(IdentityRow, { ...account, userId })),
+      this.#event('identity.unlinked', userId, circumstances, { provider: account.provider }),
+    ]);
+    return true;
+  }
+
+  /** Cuts off every token of the person at once, and refuses them from now on; false: no such person. */
+  async block(id: string, circumstances: Circumstances): Promise<boolean> {
+    return this.#setStatus(id, 'blocked', circumstances);
+  }
+
+  /** Lets the person sign in again; nothing that was cut off comes back. False: no such person. */
+  async unblock(id: string, circumstances: Circumstances): Promise<boolean> {
+    return this.#setStatus(id, 'active', circumstances);
+  }
+
+  /** Sets what an administrator gives; the next sign-in adds what the rules give. False: no such person. */
+  async setRoles(id: string, roles: readonly string[], circumstances: Circumstances): Promise<boolean> {
+    const user = await this.find(id);
+    if (!user) return false;
+    const wanted = [...new Set(roles)].sort();
+    // The cache of verified tokens holds the old roles: it forgets this person in the same commit that changes them.
+    await this.revocations.refresh('user', id, [
+      expecting(1, this.database.update(UserRow, { roles: wanted, ruleRoles: [] }, { id })),
+      this.#event('user.roles_changed', id, circumstances, { detail: { from: user.roles, to: wanted } }),
+    ]);
+    return true;
+  }
+
+  /** Removes the person's name, address and accounts, and cuts off every token; the Events keep the bare id. False: no such person. */
+  async erase(id: string, circumstances: Circumstances, alsoRemove: readonly Statement[] = []): Promise<boolean> {
+    if (!(await this.find(id))) return false;
+    await this.revocations.revoke('user', id, [
+      this.database.remove(IdentityRow, { userId: id }),
+      expecting(1, this.database.remove(UserRow, { id })),
+      ...alsoRemove,
+      this.#event('user.erased', id, circumstances),
+    ]);
+    return true;
+  }
+
+  async #setStatus(id: string, status: UserRow['status'], circumstances: Circumstances): Promise<boolean> {
+    const user = await this.find(id);
+    if (!user) return false;
+    if (user.status === status) return true;
+    const change = [
+      expecting(1, this.database.update(UserRow, { status }, { id })),
+      this.#event(status === 'blocked' ? 'user.blocked' : 'user.unblocked', id, circumstances),
+    ];
+    await (status === 'blocked' ? this.revocations.revoke('user', id, change) : this.database.commit(change));
+    return true;
+  }
+
+  async #welcome(identity: Identity, circumstances: Circumstances): Promise<UserRow> {
+    const at = now();
+    const ruleRoles = this.#ruleRoles(identity);
+    const user: UserRow = {
+      id: timeId(Date.now()),
+      ...profile(identity),
+      status: 'active',
+      roles: ruleRoles,
+      ruleRoles,
+      createdAt: at,
+      lastSeenAt: at,
+    };
+    await this.database.commit([
+      this.database.insert(UserRow, user),
+      this.#identityRow(user.id, identity, at),
+      this.#event('user.created', user.id, circumstances, { provider: identity.provider }),
+      this.#event('user.signed_in', user.id, circumstances, { provider: identity.provider }),
+    ]);
+    return user;
+  }
+
+  async #greet(user: UserRow, identity: Identity, circumstances: Circumstances): Promise<UserRow> {
+    const at = now();
+    const given = user.roles.filter((role) => !user.ruleRoles.includes(role));
+    const ruleRoles = this.#ruleRoles(identity).filter((role) => !given.includes(role));
+    const fresh: Partial<UserRow> = { ...profile(identity), ruleRoles, roles: [...given, ...ruleRoles].sort(), lastSeenAt: at };
+    const { provider, subject } = identity;
+    const greeted = { ...user, ...fresh };
+    const statements = [
+      expecting(1, this.database.update(UserRow, fresh, { id: user.id })),
+      this.database.update(
+        IdentityRow,
+        { username: identity.username ?? null, email: identity.email ?? null, lastUsedAt: at },
+        { provider, subject },
+      ),
+      this.#event('user.signed_in', user.id, circumstances, { provider }),
+    ];
+    const changed = greeted.roles.join() !== user.roles.join();
+    await (changed ? this.revocations.refresh('user', user.id, statements) : this.database.commit(statements));
+    return greeted;
+  }
+
+  #ruleRoles(identity: Identity): string[] {
+    return this.settings.values.admins.some((rule) => admits(rule, identity)) ? ['admin'] : [];
+  }
+
+  #identityRow(userId: string, identity: Identity, at: number): Statement {
+    const { provider, subject, username = null, email = null } = identity;
+    return this.database.insert(IdentityRow, { provider, subject, userId, username, email, createdAt: at, lastUsedAt: at });
+  }
+
+  async #refused(identity: Identity, userId: string | null, why: string, circumstances: Circumstances): Promise<void> {
+    const { clientId, ip, reference } = circumstances;
+    await this.events.write({
+      type: 'login.refused',
+      outcome: 'refused',
+      userId,
+      clientId,
+      ip,
+      reference,
+      provider: identity.provider,
+      detail: { why, account: identity.email ?? identity.username ?? identity.subject },
+    });
+  }
+
+  #event(
+    type: string,
+    userId: string,
+    { actor, ip, clientId, reference }: Circumstances,
+    more: { provider?: string; detail?: Record<string, unknown> } = {},
+  ): Statement {
+    return this.events.record({ type, userId, actor: actor ?? userId, ip, clientId, reference, ...more });
+  }
+}
+
+/** The account as the person would recognise it: address, login name, or the bare subject. */
+export function accountOf(identity: Identity): string {
+  return identity.email ?? identity.username ?? identity.name ?? identity.subject;
+}
+
+function profile(identity: Identity): Pick<UserRow, 'name' | 'email' | 'avatar'> {
+  const { name, username, email = null, avatarUrl } = identity;
+  return { name: name ?? username ?? null, email, avatar: avatarUrl?.startsWith('https:') ? avatarUrl : null };
+}
+
+const now = (): number => Math.floor(Date.now() / 1000);
