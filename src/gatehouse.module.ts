@@ -2,8 +2,8 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { AccessModule } from './access/access.module.js';
 import { AuditModule } from './audit/audit.module.js';
 import { ConfigModule } from './config/config.module.js';
-import { readEnvironment } from './config/environment.js';
-import { type GatehouseOptions, readOptions } from './config/options.js';
+import { type Environment, processEnvironment, readEnvironment } from './config/environment.js';
+import { type Options, readOptions } from './config/options.js';
 import type { Settings } from './config/settings.js';
 import { OutboundModule } from './outbound/outbound.module.js';
 import { PersistenceModule } from './persistence/persistence.module.js';
@@ -17,16 +17,16 @@ export class GatehouseModule {
    * Configured by `GATEHOUSE_…` variables (and a `.env` file in the working directory).
    * @throws ConfigurationError naming every faulty variable
    */
-  static fromEnv(env?: NodeJS.ProcessEnv): DynamicModule {
-    return GatehouseModule.with(readEnvironment(env, { kinds: providerKinds }).settings);
+  static fromEnv(env: Environment = processEnvironment(), cwd: string = process.cwd()): DynamicModule {
+    return GatehouseModule.with(readEnvironment(env, { cwd, kinds: providerKinds }).settings);
   }
 
   /**
    * Configured by code; keys are those of the environment in camelCase.
    * @throws ConfigurationError naming every faulty option
    */
-  static forRoot(options: GatehouseOptions): DynamicModule {
-    return GatehouseModule.with(readOptions(options));
+  static forRoot(options: Options, cwd: string = process.cwd()): DynamicModule {
+    return GatehouseModule.with(readOptions(options, { cwd, kinds: providerKinds }));
   }
 
   /** With settings that are already parsed. */

@@ -1,7 +1,7 @@
 // The package's entry: what an application that builds on Gatehouse may import.
 export { GatehouseModule } from './gatehouse.module.js';
 export { adapterOptions, createApp } from './create-app.js';
-export type { GatehouseOptions } from './config/options.js';
+export type { Options } from './config/options.js';
 export { defineProvider, LoginRefused, UpstreamGrantDead, UpstreamUnavailable } from './providers/contract.js';
 export type {
   Identity,

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import type { DynamicModule, LoggerService, Provider, Type } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { readEnvironment } from '../src/config/environment.js';
@@ -49,7 +50,7 @@ export async function startGatehouse(options: GatehouseOptions = {}): Promise<Ru
     env['GATEHOUSE_STATIC_TOKEN_TOKENS'] ??= JSON.stringify({
       [TOKEN]: { client_id: 'local-dev-client', scopes: ['basic'] },
     });
-  const { settings } = readEnvironment(env, { kinds: providerKinds });
+  const { settings } = readEnvironment(env, { cwd: tmpdir(), kinds: providerKinds });
   if (settings.values.databaseUrl.startsWith('postgres')) {
     const source = await openDatabase(settings);
     await migrate(source).finally(() => source.destroy());

@@ -14,6 +14,11 @@ import { Settings, settingsSchema } from './settings.js';
 /** Variables as a process has them. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+/** The environment of this process. */
+export function processEnvironment(): Environment {
+  return process.env;
+}
+
 /** Read by `gatehouse client`, not by the server. */
 const CLIENT_ONLY = 'GATEHOUSE_TOKEN';
 const PROVIDERS = 'GATEHOUSE_PROVIDERS';
