@@ -1,9 +1,12 @@
 import { Foundation1763856000000 } from '../../migrations/1763856000000-foundation.js';
+import { Users1763856000100 } from '../../migrations/1763856000100-users.js';
 import { Oauth1763856000200 } from '../../migrations/1763856000200-oauth.js';
+import { Attempts1763856000300 } from '../../migrations/1763856000300-attempts.js';
 import { PersonalTokenRow } from '../access/personal-token.entity.js';
 import { ProofIdRow } from '../access/proof-id.entity.js';
 import { RevocationRow } from '../access/revocation.entity.js';
 import { EventRow } from '../audit/event.entity.js';
+import { AttemptRow } from '../oauth/attempt.entity.js';
 import { BrowserRow } from '../oauth/browser.entity.js';
 import { CimdDocumentRow } from '../oauth/cimd-document.entity.js';
 import { ClientRow } from '../oauth/client.entity.js';
@@ -13,6 +16,7 @@ import { InteractionRow } from '../oauth/interaction.entity.js';
 import { SigningKeyRow } from '../oauth/signing-key.entity.js';
 import { TokenRow } from '../oauth/token.entity.js';
 import { UpstreamTokenRow } from '../oauth/upstream-token.entity.js';
+import { IdentityRow, UserRow } from '../users/user.entity.js';
 
 /** Every table, by the room that owns it. */
 export const entities = [
@@ -20,6 +24,7 @@ export const entities = [
   PersonalTokenRow,
   RevocationRow,
   ProofIdRow,
+  AttemptRow,
   BrowserRow,
   CimdDocumentRow,
   ClientRow,
@@ -29,7 +34,9 @@ export const entities = [
   SigningKeyRow,
   TokenRow,
   UpstreamTokenRow,
+  IdentityRow,
+  UserRow,
 ] as const;
 
 /** In the order in which they run. */
-export const migrations = [Foundation1763856000000, Oauth1763856000200] as const;
+export const migrations = [Foundation1763856000000, Users1763856000100, Oauth1763856000200, Attempts1763856000300] as const;

@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { Revocations } from '../access/revocations.js';
 import { Events } from '../audit/events.js';
 import { Settings } from '../config/settings.js';
@@ -33,10 +33,10 @@ export class IdentityTaken extends Error {
 @Injectable()
 export class Users {
   constructor(
-    private readonly database: Database,
-    private readonly events: Events,
-    private readonly revocations: Revocations,
-    private readonly settings: Settings,
+    @Inject(Database) private readonly database: Database,
+    @Inject(Events) private readonly events: Events,
+    @Inject(Revocations) private readonly revocations: Revocations,
+    @Inject(Settings) private readonly settings: Settings,
   ) {}
 
   /** null: no such person. */
@@ -108,9 +108,17 @@ export class Users {
   }
 
   /** Takes an account away from a person; false: it is not theirs, or is their last one. */
-  async unlink(userId: string, account: { provider: string; subject: string }, circumstances: Circumstances = {}): Promise<boolean> {
+  async unlink(
+    userId: string,
+    account: { provider: string; subject: string },
+    circumstances: Circumstances = {},
+  ): Promise<boolean> {
     const accounts = await this.identities(userId);
-    if (accounts.length < 2 || !accounts.some((one) => one.provider === account.provider && one.subject === account.subject)) return false;
+    if (
+      accounts.length < 2 ||
+      !accounts.some((one) => one.provider === account.provider && one.subject === account.subject)
+    )
+      return false;
     await this.database.commit([
       expecting(1, this.database.remove(IdentityRow, { ...account, userId })),
       this.#event('identity.unlinked', userId, circumstances, { provider: account.provider }),
@@ -133,23 +141,29 @@ export class Users {
     const user = await this.find(id);
     if (!user) return false;
     const wanted = [...new Set(roles)].sort();
-    // The cache of verified tokens holds the old roles: it forgets this person in the same commit that changes them.
-    await this.revocations.refresh('user', id, [
-      expecting(1, this.database.update(UserRow, { roles: wanted, ruleRoles: [] }, { id })),
-      this.#event('user.roles_changed', id, circumstances, { detail: { from: user.roles, to: wanted } }),
-    ]);
+    // Tokens live on, but the cache of verified tokens holds the old roles.
+    await this.revocations.revoke(
+      [{ kind: 'user', id }],
+      [
+        expecting(1, this.database.update(UserRow, { roles: wanted, ruleRoles: [] }, { id })),
+        this.#event('user.roles_changed', id, circumstances, { detail: { from: user.roles, to: wanted } }),
+      ],
+    );
     return true;
   }
 
   /** Removes the person's name, address and accounts, and cuts off every token; the Events keep the bare id. False: no such person. */
   async erase(id: string, circumstances: Circumstances, alsoRemove: readonly Statement[] = []): Promise<boolean> {
     if (!(await this.find(id))) return false;
-    await this.revocations.revoke('user', id, [
-      this.database.remove(IdentityRow, { userId: id }),
-      expecting(1, this.database.remove(UserRow, { id })),
-      ...alsoRemove,
-      this.#event('user.erased', id, circumstances),
-    ]);
+    await this.revocations.revoke(
+      [{ kind: 'user', id }],
+      [
+        this.database.remove(IdentityRow, { userId: id }),
+        expecting(1, this.database.remove(UserRow, { id })),
+        ...alsoRemove,
+        this.#event('user.erased', id, circumstances),
+      ],
+    );
     return true;
   }
 
@@ -161,7 +175,9 @@ export class Users {
       expecting(1, this.database.update(UserRow, { status }, { id })),
       this.#event(status === 'blocked' ? 'user.blocked' : 'user.unblocked', id, circumstances),
     ];
-    await (status === 'blocked' ? this.revocations.revoke('user', id, change) : this.database.commit(change));
+    await (status === 'blocked'
+      ? this.revocations.revoke([{ kind: 'user', id }], change)
+      : this.database.commit(change));
     return true;
   }
 
@@ -190,7 +206,12 @@ export class Users {
     const at = now();
     const given = user.roles.filter((role) => !user.ruleRoles.includes(role));
     const ruleRoles = this.#ruleRoles(identity).filter((role) => !given.includes(role));
-    const fresh: Partial<UserRow> = { ...profile(identity), ruleRoles, roles: [...given, ...ruleRoles].sort(), lastSeenAt: at };
+    const fresh: Partial<UserRow> = {
+      ...profile(identity),
+      ruleRoles,
+      roles: [...given, ...ruleRoles].sort(),
+      lastSeenAt: at,
+    };
     const { provider, subject } = identity;
     const greeted = { ...user, ...fresh };
     const statements = [
@@ -203,7 +224,9 @@ export class Users {
       this.#event('user.signed_in', user.id, circumstances, { provider }),
     ];
     const changed = greeted.roles.join() !== user.roles.join();
-    await (changed ? this.revocations.refresh('user', user.id, statements) : this.database.commit(statements));
+    await (changed
+      ? this.revocations.revoke([{ kind: 'user', id: user.id }], statements)
+      : this.database.commit(statements));
     return greeted;
   }
 
@@ -213,7 +236,15 @@ export class Users {
 
   #identityRow(userId: string, identity: Identity, at: number): Statement {
     const { provider, subject, username = null, email = null } = identity;
-    return this.database.insert(IdentityRow, { provider, subject, userId, username, email, createdAt: at, lastUsedAt: at });
+    return this.database.insert(IdentityRow, {
+      provider,
+      subject,
+      userId,
+      username,
+      email,
+      createdAt: at,
+      lastUsedAt: at,
+    });
   }
 
   async #refused(identity: Identity, userId: string | null, why: string, circumstances: Circumstances): Promise<void> {

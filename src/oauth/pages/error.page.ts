@@ -56,8 +56,10 @@ export function unknownClientPage(reference: string): Page {
     title: 'This application is not known here',
     what: 'Your application presented a registration that this server does not have, perhaps because it was removed after long disuse.',
     todo: html`<p>Make the application forget its registration; it then registers by itself.</p>
-<ul class="plain small">${resets.map(([name, how]) => html`<li><strong>${name}</strong>: ${how}</li>`)}</ul>
-<p class="small soft">Any other application: remove this server from it and add it again.</p>`,
+      <ul class="plain small">
+        ${resets.map(([name, how]) => html`<li><strong>${name}</strong>: ${how}</li>`)}
+      </ul>
+      <p class="small soft">Any other application: remove this server from it and add it again.</p>`,
     reference,
   });
 }

@@ -1,0 +1,130 @@
+import { randomBytes } from 'node:crypto';
+import { Inject, Injectable } from '@nestjs/common';
+import { CommitConflict, Database, expecting, sql, type Statement } from '../persistence/database.js';
+import { Seals } from '../persistence/seals.js';
+import { sha256 } from '../protocol/token.js';
+import { AttemptRow } from './attempt.entity.js';
+
+/** Seconds from the button to the end of the walk. */
+export const ATTEMPT_SECONDS = 600;
+
+/** A try at a provider, as it was begun. */
+export interface Attempt {
+  readonly provider: string;
+  /** The provider's own notes: PKCE verifier, nonce. */
+  readonly memo: Readonly<Record<string, string>>;
+  /** The Interaction's uid, or the account page's id. */
+  readonly subject: string;
+  /** null: the account page. */
+  readonly clientId: string | null;
+  /** Scopes that the person approved on the page; empty for the account page. */
+  readonly scopes: readonly string[];
+  /** Path to go on at after the upstream leg. */
+  readonly continueAt: string;
+  /** Back to the buttons. */
+  readonly againAt: string;
+  /** The reference id under which pages and the log know this sign-in. */
+  readonly reference: string;
+}
+
+/** How the upstream leg ended. */
+export type Outcome =
+  | { readonly kind: 'signed-in'; readonly userId: string; readonly provider: string }
+  /** Somebody proved who they are, and no rule admits them. */
+  | { readonly kind: 'not-admitted'; readonly account: string; readonly reason: string; readonly provider: string }
+  /** The person or the upstream said no. */
+  | { readonly kind: 'refused'; readonly reason: string }
+  | { readonly kind: 'unavailable' };
+
+/** An outcome with what was approved before it. */
+export interface Finished {
+  readonly attempt: Attempt;
+  readonly outcome: Outcome;
+}
+
+/** Tries at providers: each state is taken once, each outcome read by the browser that began the try. */
+@Injectable()
+export class Attempts {
+  constructor(
+    @Inject(Database) private readonly database: Database,
+    @Inject(Seals) private readonly seals: Seals,
+  ) {}
+
+  /** Keeps a try whose provider has been asked where to go. `state` and `binding` are stored as hashes only. */
+  async open(attempt: Attempt, secrets: { state: string; binding: string }): Promise<void> {
+    await this.database.commit([
+      this.database.insert(AttemptRow, {
+        stateHash: sha256(secrets.state),
+        subjectHash: sha256(attempt.subject),
+        bindingHash: sha256(secrets.binding),
+        provider: attempt.provider,
+        clientId: attempt.clientId,
+        sealed: this.seals.seal(JSON.stringify(attempt), 'attempt'),
+        expiresAt: now() + ATTEMPT_SECONDS,
+      }),
+    ]);
+  }
+
+  /** What this state belongs to, without taking it; null: unknown, over, or taken before. */
+  async find(state: string): Promise<Attempt | null> {
+    const row = await this.database.repository(AttemptRow).findOneBy({ stateHash: sha256(state) });
+    return row && row.takenAt === null && row.expiresAt > now() ? this.#read(row) : null;
+  }
+
+  /** Takes the state: true for exactly one caller, and only with the cookie that binds the try to its browser. */
+  async take(state: string, binding: string): Promise<boolean> {
+    try {
+      await this.database.commit([
+        expecting(
+          1,
+          sql`UPDATE oauth_attempt SET taken_at = ${now()} WHERE state_hash = ${sha256(state)} AND binding_hash = ${sha256(binding)} AND taken_at IS NULL AND expires_at > ${now()}`,
+        ),
+      ]);
+      return true;
+    } catch (error) {
+      if (error instanceof CommitConflict) return false;
+      throw error;
+    }
+  }
+
+  /** Notes how the upstream leg of a taken try ended. */
+  async close(state: string, outcome: Outcome): Promise<void> {
+    const sealed = this.seals.seal(JSON.stringify(outcome), 'attempt-outcome');
+    await this.database.commit([this.database.update(AttemptRow, { outcome: sealed }, { stateHash: sha256(state) })]);
+  }
+
+  /** The newest ended try of this browser for this subject; null: none, or other browser. Stays until `forget`. */
+  async finished(subject: string, binding: string): Promise<Finished | null> {
+    const rows = await this.database.repository(AttemptRow).find({
+      where: { subjectHash: sha256(subject), bindingHash: sha256(binding) },
+      order: { takenAt: 'DESC' },
+    });
+    const row = rows.find(({ outcome, expiresAt }) => outcome !== null && expiresAt > now());
+    if (!row?.outcome) return null;
+    return {
+      attempt: this.#read(row),
+      outcome: JSON.parse(this.seals.open(row.outcome, 'attempt-outcome')) as Outcome,
+    };
+  }
+
+  /** All tries for this subject are over. */
+  async forget(subject: string): Promise<void> {
+    await this.database.commit([this.database.remove(AttemptRow, { subjectHash: sha256(subject) })]);
+  }
+
+  /** For the purge job: tries that nobody came back from. */
+  purge(): Statement {
+    return sql`DELETE FROM oauth_attempt WHERE expires_at < ${now() - 60}`;
+  }
+
+  #read(row: AttemptRow): Attempt {
+    return JSON.parse(this.seals.open(row.sealed, 'attempt')) as Attempt;
+  }
+}
+
+/** 256 random bits, base64url: states and cookies. */
+export function randomValue(): string {
+  return randomBytes(32).toString('base64url');
+}
+
+const now = (): number => Math.floor(Date.now() / 1000);
