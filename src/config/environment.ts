@@ -9,6 +9,7 @@ import { inconsistencies } from './consistency.js';
 import { translateFastMcp } from './fastmcp.js';
 import { faultSentence } from './faults.js';
 import { fieldsOf, providerSettingName, settingName } from './fields.js';
+import { faultOfInstanceId } from './instance-id.js';
 import { Settings, settingsSchema } from './settings.js';
 
 /** Variables as a process has them. */
@@ -76,8 +77,6 @@ function chooseProviders(reader: Reader, kinds: readonly ProviderKind[]): { id: 
   const entries = text.split(',').map((entry) => entry.trim());
   if (entries.join('') === '') fault('is empty; wants a comma list of kind or id:kind');
   const chosen: { id: string; kind: ProviderKind }[] = [];
-  const reserved = new Set(fieldsOf(settingsSchema).map(({ key }) => settingName(key).split('_')[1]?.toLowerCase()));
-  reserved.add('providers');
   for (const entry of entries.filter((item) => item !== '')) {
     const [id = '', kindName = id] = entry.split(':');
     const kind = kinds.find((known) => known.kind === kindName);
@@ -88,9 +87,7 @@ function chooseProviders(reader: Reader, kinds: readonly ProviderKind[]): { id: 
           kinds.map((known) => known.kind),
         )}; kinds are ${kinds.map((known) => known.kind).join(', ')}`,
       );
-    else if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(id))
-      fault(`got "${entry}", wants an id of small letters, digits and hyphens`);
-    else if (reserved.has(id)) fault(`got "${entry}", but the id "${id}" is reserved; choose another`);
+    else if (faultOfInstanceId(id) !== null) fault(`got "${entry}": ${faultOfInstanceId(id)}`);
     else if (chosen.some((other) => other.id === id)) fault(`the id "${id}" is used twice`);
     else chosen.push({ id, kind });
   }
@@ -159,7 +156,9 @@ class Reader {
       const field = fields.find(({ key }) => key === issue.path[0]);
       const name = field && (names.get(field.key) ?? field.key);
       if (!field || name === undefined) this.faults.push(`${owner}: ${issue.message}`);
-      else if (!this.faults.slice(before).some((fault) => fault.startsWith(`${name}`)))
+      else if (
+        !this.faults.slice(before).some((fault) => fault.startsWith(`${name}:`) || fault.startsWith(`${name}_FILE:`))
+      )
         this.faults.push(faultSentence({ ...field, name, got: input[field.key] }, issue));
     }
     return null;

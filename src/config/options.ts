@@ -3,6 +3,7 @@ import { ConfigurationError } from './configuration-error.js';
 import { inconsistencies } from './consistency.js';
 import { faultSentence } from './faults.js';
 import { fieldsOf } from './fields.js';
+import { faultOfInstanceId } from './instance-id.js';
 import { Settings, settingsSchema, type SettingsInput } from './settings.js';
 
 /** What `GatehouseModule.forRoot({ … })` takes: the settings in camelCase, and the providers in the order of the login page. */
@@ -36,9 +37,7 @@ export function readOptions(
   if (choices.length === 0) faults.push('providers: wants at least one provider');
   for (const id of new Set(ids.filter((one, i) => ids.indexOf(one) !== i)))
     faults.push(`providers: the id "${id}" is used twice`);
-  for (const id of ids)
-    if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(id))
-      faults.push(`providers: got the id "${id}", wants small letters, digits and hyphens`);
+  for (const id of ids) if (faultOfInstanceId(id) !== null) faults.push(`providers: ${faultOfInstanceId(id)}`);
   if (result.success)
     faults.push(...inconsistencies({ values: result.data, providers: choices, cwd, nameOf: (key) => key }));
   if (!result.success || faults.length > 0) throw new ConfigurationError(faults);
