@@ -213,7 +213,7 @@ export class Users {
       lastSeenAt: at,
     };
     const { provider, subject } = identity;
-    const greeted = { ...user, ...fresh };
+    const greeted = Object.assign(new UserRow(), user, fresh);
     const statements = [
       expecting(1, this.database.update(UserRow, fresh, { id: user.id })),
       this.database.update(

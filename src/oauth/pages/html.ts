@@ -20,7 +20,7 @@ function fill(hole: Hole): string {
   if (hole === null || hole === undefined || hole === false) return '';
   if (hole instanceof Html) return hole.text;
   if (Array.isArray(hole)) return (hole as readonly Hole[]).map(fill).join('');
-  return escapeHtml(String(hole as string | number));
+  return escapeHtml(typeof hole === 'number' ? String(hole) : (hole as string));
 }
 
 const ENTITIES: Readonly<Record<string, string>> = {
@@ -36,8 +36,5 @@ export function escapeHtml(text: string): string {
   return text.replace(DISGUISES, '').replace(/[&<>"']/g, (character) => ENTITIES[character]!);
 }
 
-// Built from a string: the characters themselves would reorder this very line in an editor.
-const DISGUISES = new RegExp(
-  '[\\u0000-\\u0008\\u000B-\\u001F\\u007F-\\u009F\\u200E\\u200F\\u202A-\\u202E\\u2066-\\u2069\\uFEFF]',
-  'gu',
-);
+// C0, C1 and bidirectional controls, and the byte order mark.
+const DISGUISES = /[\p{Cc}\p{Bidi_Control}\uFEFF]/gu;
