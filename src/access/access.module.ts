@@ -1,17 +1,19 @@
 import { Global, Module, type OnModuleInit } from '@nestjs/common';
 import { Providers } from '../providers/providers.js';
 import { Access } from './access.js';
+import { FirstToken } from './first-token.js';
 import { PersonalTokens } from './personal-tokens.js';
 import { Revocations } from './revocations.js';
 import { ScopeCatalogue } from './scope-catalogue.js';
+import { Usage } from './usage.js';
 import { VerifiedTokens } from './verified-tokens.js';
 import { Verifiers } from './verifiers.js';
 
 /** Who is calling, and may they. */
 @Global()
 @Module({
-  providers: [Access, PersonalTokens, Revocations, ScopeCatalogue, VerifiedTokens, Verifiers],
-  exports: [Access, PersonalTokens, Revocations, ScopeCatalogue, VerifiedTokens, Verifiers],
+  providers: [Access, FirstToken, PersonalTokens, Revocations, ScopeCatalogue, Usage, VerifiedTokens, Verifiers],
+  exports: [Access, FirstToken, PersonalTokens, Revocations, ScopeCatalogue, Usage, VerifiedTokens, Verifiers],
 })
 export class AccessModule implements OnModuleInit {
   constructor(
@@ -19,10 +21,12 @@ export class AccessModule implements OnModuleInit {
     private readonly providers: Providers,
     private readonly personalTokens: PersonalTokens,
     private readonly verified: VerifiedTokens,
+    private readonly usage: Usage,
   ) {}
 
   onModuleInit(): void {
     this.verifiers.addOwn('gth_pat_', this.personalTokens);
+    this.usage.addWriter((principal, at) => this.personalTokens.used(principal, at));
     for (const verifier of this.providers.verifiers) {
       this.verifiers.add(verifier);
       if ('onChange' in verifier && typeof verifier.onChange === 'function')

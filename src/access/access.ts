@@ -4,6 +4,7 @@ import { DatabaseUnavailable } from '../persistence/faults.js';
 import { bearerChallenge, parseAuthorization, type ChallengeFacts } from '../protocol/bearer.js';
 import { UpstreamUnavailable, type Principal } from '../providers/contract.js';
 import { ScopeCatalogue } from './scope-catalogue.js';
+import { Usage } from './usage.js';
 import { VerifiedTokens } from './verified-tokens.js';
 
 /** The parts of a request that decide who calls. */
@@ -47,6 +48,7 @@ export class Access {
     private readonly settings: Settings,
     private readonly tokens: VerifiedTokens,
     private readonly scopes: ScopeCatalogue,
+    private readonly usage: Usage,
   ) {}
 
   /** Enables sender-constrained tokens. */
@@ -68,6 +70,7 @@ export class Access {
       const missing = this.scopes.missing(principal.scopes, this.settings.values.requiredScopes);
       if (missing.length > 0)
         return { refusal: this.insufficientScope(principal, this.settings.values.requiredScopes) };
+      this.usage.note(principal);
       return { principal };
     } catch (error) {
       if (error instanceof UpstreamUnavailable || error instanceof DatabaseUnavailable)

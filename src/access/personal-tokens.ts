@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Events } from '../audit/events.js';
-import { Database, sql } from '../persistence/database.js';
+import { Database, sql, type Statement } from '../persistence/database.js';
 import { timeId } from '../protocol/time-id.js';
 import { isWellFormed, mintToken, sha256 } from '../protocol/token.js';
 import type { Principal, TokenVerifier } from '../providers/contract.js';
@@ -101,6 +101,12 @@ export class PersonalTokens implements TokenVerifier {
       ],
     );
     return true;
+  }
+
+  /** What `Usage` writes for Principals that came by a personal token. */
+  used(principal: Principal, at: number): Statement[] {
+    if (principal.via !== this.id || principal.tokenId === undefined) return [];
+    return [sql`UPDATE personal_token SET last_used_at = ${at} WHERE id = ${principal.tokenId}`];
   }
 
   async verify(token: string): Promise<Principal | null> {

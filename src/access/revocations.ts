@@ -1,9 +1,11 @@
 import { Inject, Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { Database, sql, type Statement } from '../persistence/database.js';
+import { Notifications } from '../persistence/notifications.js';
 import { RevocationRow, type RevocationKind } from './revocation.entity.js';
 import { VerifiedTokens } from './verified-tokens.js';
 
 const POLL_MS = 1000;
+const CHANNEL = 'gatehouse_revocation';
 /** After this long without a successful poll the cache is bypassed. */
 const DEAF_MS = 3000;
 /** Ids of the log can commit out of order: each poll looks this far back. */
@@ -19,7 +21,8 @@ export interface Revocation {
 
 /**
  * The one way to cut something off. The tombstones and a line of the append-only log commit together; then the cache entries of this node go at
- * once, and other nodes (or processes on the same SQLite file) find the line by polling each second.
+ * once. Other nodes hear of the line by Postgres NOTIFY, within milliseconds; should that be lost, and between processes on one SQLite file, they
+ * find it by polling each second.
  */
 @Injectable()
 export class Revocations implements OnModuleInit, OnApplicationShutdown {
@@ -32,6 +35,7 @@ export class Revocations implements OnModuleInit, OnApplicationShutdown {
   constructor(
     @Inject(Database) private readonly database: Database,
     @Inject(VerifiedTokens) private readonly tokens: VerifiedTokens,
+    @Inject(Notifications) private readonly notifications: Notifications,
   ) {}
 
   /**
@@ -51,7 +55,7 @@ export class Revocations implements OnModuleInit, OnApplicationShutdown {
   record({ kind, id }: Revocation): Statement {
     const at = Math.floor(Date.now() / 1000);
     return this.database.dialect === 'postgres'
-      ? sql`INSERT INTO revocation_log (at, kind, target) VALUES (${at}, ${kind}, ${id})`
+      ? sql`WITH line AS (INSERT INTO revocation_log (at, kind, target) VALUES (${at}, ${kind}, ${id}) RETURNING id) SELECT pg_notify(${CHANNEL}, line.id::text) FROM line`
       : this.database.insert(RevocationRow, { at, kind, target: id });
   }
 
@@ -65,6 +69,7 @@ export class Revocations implements OnModuleInit, OnApplicationShutdown {
     this.#highest = Number(newest?.id ?? 0);
     for (const { id } of await this.#window()) this.#seen.add(id);
     this.#heardAt = performance.now();
+    await this.notifications.listen(CHANNEL, () => this.#pollAtOnce());
     this.#schedule();
   }
 
@@ -96,6 +101,10 @@ export class Revocations implements OnModuleInit, OnApplicationShutdown {
     return this.database.rows(
       sql`SELECT id, kind, target FROM revocation_log WHERE id > ${this.#highest - WINDOW} ORDER BY id`,
     );
+  }
+
+  #pollAtOnce(): void {
+    this.poll().catch((error: unknown) => this.#log.warn(`a notified revocation cannot be read yet: ${String(error)}`));
   }
 
   #schedule(): void {

@@ -6,6 +6,7 @@ import { openDatabase } from './open.js';
 import { rootKeys } from './root-key.js';
 import { Seals } from './seals.js';
 import { prepareSchema } from './migrate.js';
+import { Notifications } from './notifications.js';
 
 /** The database and the seals. On SQLite pending migrations run here, before anything reads a table. */
 @Global()
@@ -22,7 +23,8 @@ import { prepareSchema } from './migrate.js';
     },
     { provide: Database, inject: [DataSource], useFactory: (source: DataSource) => new Database(source) },
     { provide: Seals, inject: [Settings], useFactory: (settings: Settings) => new Seals(rootKeys(settings)) },
+    Notifications,
   ],
-  exports: [Database, Seals],
+  exports: [Database, Notifications, Seals],
 })
 export class PersistenceModule {}
