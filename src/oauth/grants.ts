@@ -1,0 +1,151 @@
+import { randomBytes } from 'node:crypto';
+import { Inject, Injectable } from '@nestjs/common';
+import { Revocations } from '../access/revocations.js';
+import { Events } from '../audit/events.js';
+import { CommitConflict, Database, expecting, sql, type Statement } from '../persistence/database.js';
+import { Consents } from './consents.js';
+import { GrantRow } from './grant.entity.js';
+
+/** The longest life of a connection, seconds: even one refreshed every day ends with a new sign-in. */
+export const GRANT_SECONDS = 365 * 86_400;
+
+/** A connection to make. */
+export interface NewGrant {
+  readonly userId: string;
+  readonly clientId: string;
+  /** Provider instance the person signed in with; null: a remembered browser whose provider is unknown. */
+  readonly provider: string | null;
+  /** Approved scopes of the resource, and `openid` when approved. */
+  readonly scopes: readonly string[];
+  /** Scopes that were asked for and not approved: the engine then does not ask again. */
+  readonly refused?: readonly string[];
+  /** Canonical. */
+  readonly resource: string;
+}
+
+/** Why a connection ends. */
+export interface GrantEnd {
+  /** Who ended it: a User id, `admin-token`, `client`, `system`. */
+  readonly actor: string;
+  /** For the Event: `client`, `user`, `admin`, `code-replayed`, `refresh-token-reused`, `upstream-dead`, … */
+  readonly reason: string;
+  readonly ip?: string | undefined;
+}
+
+/** Connections: User × Client installation × scopes. */
+@Injectable()
+export class Grants {
+  constructor(
+    @Inject(Database) private readonly database: Database,
+    @Inject(Revocations) private readonly revocations: Revocations,
+    @Inject(Events) private readonly events: Events,
+    @Inject(Consents) private readonly consents: Consents,
+  ) {}
+
+  /** The Grant's id, and the statements (row and Event) that make it: commit them, alone or with more. */
+  create(grant: NewGrant): { readonly id: string; readonly statements: readonly Statement[] } {
+    const id = randomBytes(24).toString('base64url');
+    const createdAt = now();
+    const expiresAt = createdAt + GRANT_SECONDS;
+    const row = this.database.insert(GrantRow, {
+      id,
+      userId: grant.userId,
+      clientId: grant.clientId,
+      provider: grant.provider,
+      scope: grant.scopes.join(' '),
+      resource: grant.resource,
+      payload: enginePayload(grant, { iat: createdAt, exp: expiresAt }),
+      createdAt,
+      expiresAt,
+      lastUsedAt: null,
+      revokedAt: null,
+    });
+    const event = this.events.record({
+      type: 'grant.created',
+      actor: grant.userId,
+      userId: grant.userId,
+      clientId: grant.clientId,
+      grantId: id,
+      provider: grant.provider,
+      detail: { scope: grant.scopes.join(' '), resource: grant.resource },
+    });
+    return { id, statements: [row, event] };
+  }
+
+  /** A Grant that is alive; null: unknown, revoked or expired. */
+  async find(id: string): Promise<GrantRow | null> {
+    const row = await this.database.repository(GrantRow).findOneBy({ id });
+    return row && row.revokedAt === null && row.expiresAt > now() ? row : null;
+  }
+
+  /** Living Grants of a person, newest first. */
+  async ofUser(userId: string): Promise<GrantRow[]> {
+    const rows = await this.database.repository(GrantRow).find({ where: { userId }, order: { createdAt: 'DESC' } });
+    return rows.filter((row) => row.revokedAt === null && row.expiresAt > now());
+  }
+
+  /**
+   * Ends a connection at once and everywhere: tombstone, Tokens, consent, Event and revocation log in one commit. Idempotent: the engine calls it for
+   * three models in parallel. The Grant is updated before its Tokens are deleted; the other order deadlocks against `/token` on Postgres.
+   * @returns false: it was not alive
+   */
+  async revoke(id: string, end: GrantEnd): Promise<boolean> {
+    const row = await this.database.repository(GrantRow).findOneBy({ id });
+    if (!row || row.revokedAt !== null) return false;
+    try {
+      await this.revocations.revoke([{ kind: 'grant', id }], this.#end(row, end));
+      return true;
+    } catch (error) {
+      if (error instanceof CommitConflict && error.index === 0) return false;
+      throw error;
+    }
+  }
+
+  /** Ends all connections of a person, of a Client, or of both together. @returns how many were alive */
+  async revokeAll(of: { userId?: string; clientId?: string }, end: GrantEnd): Promise<number> {
+    if (of.userId === undefined && of.clientId === undefined) throw new TypeError('revokeAll wants a user or a client');
+    const rows = await this.database.repository(GrantRow).findBy(of);
+    const ended = await Promise.all(rows.map(({ id }) => this.revoke(id, end)));
+    return ended.filter(Boolean).length;
+  }
+
+  #end(row: GrantRow, { actor, reason, ip }: GrantEnd): Statement[] {
+    return [
+      expecting(1, sql`UPDATE oauth_grant SET revoked_at = ${now()} WHERE id = ${row.id} AND revoked_at IS NULL`),
+      sql`DELETE FROM oauth_token WHERE grant_id = ${row.id}`,
+      this.consents.forget(row.userId, row.clientId),
+      this.events.record({
+        type: 'grant.revoked',
+        actor,
+        userId: row.userId,
+        clientId: row.clientId,
+        grantId: row.id,
+        provider: row.provider,
+        ip,
+        detail: { reason },
+      }),
+    ];
+  }
+}
+
+/** A Grant as the engine stores it, without `jti`. */
+function enginePayload(grant: NewGrant, life: { iat: number; exp: number }): Record<string, unknown> {
+  const members = (scopes: readonly string[]) => {
+    const own = scopes.filter((scope) => scope !== 'openid').join(' ');
+    return {
+      ...(own === '' ? {} : { resources: { [grant.resource]: own } }),
+      ...(scopes.includes('openid') ? { openid: { scope: 'openid' } } : {}),
+    };
+  };
+  const refused = members(grant.refused ?? []);
+  return {
+    ...life,
+    kind: 'Grant',
+    accountId: grant.userId,
+    clientId: grant.clientId,
+    ...members(grant.scopes),
+    ...(Object.keys(refused).length === 0 ? {} : { rejected: refused }),
+  };
+}
+
+const now = (): number => Math.floor(Date.now() / 1000);
