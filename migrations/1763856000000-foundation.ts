@@ -51,7 +51,7 @@ export class Foundation1763856000000 implements MigrationInterface {
         columns: [
           {
             name: 'id',
-            type: runner.connection.options.type === 'postgres' ? 'bigint' : 'integer',
+            type: 'integer',
             isPrimary: true,
             isGenerated: true,
             generationStrategy: 'increment',

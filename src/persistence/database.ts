@@ -259,13 +259,17 @@ function glue(head: string, values: readonly unknown[], separator: string, tail:
   return { text: [...text, tail], values };
 }
 
-const rendered = new WeakMap<readonly string[], string>();
+/** By dialect: a template's text array is one object for the whole process, whichever databases it opens. */
+const rendered = {
+  sqlite: new WeakMap<readonly string[], string>(),
+  postgres: new WeakMap<readonly string[], string>(),
+};
 
-function render({ text }: Statement, dialect: 'sqlite' | 'postgres'): string {
-  const known = rendered.get(text);
+function render({ text }: Statement, dialect: keyof typeof rendered): string {
+  const known = rendered[dialect].get(text);
   if (known !== undefined) return known;
   const made = text.reduce((all, part, i) => `${all}${dialect === 'sqlite' ? '?' : `$${i}`}${part}`);
-  rendered.set(text, made);
+  rendered[dialect].set(text, made);
   return made;
 }
 

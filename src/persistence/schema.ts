@@ -39,4 +39,9 @@ export const entities = [
 ] as const;
 
 /** In the order in which they run. */
-export const migrations = [Foundation1763856000000, Users1763856000100, Oauth1763856000200, Attempts1763856000300] as const;
+export const migrations = [
+  Foundation1763856000000,
+  Users1763856000100,
+  Oauth1763856000200,
+  Attempts1763856000300,
+] as const;
