@@ -97,7 +97,10 @@ export class HttpOutbound implements Outbound, OnApplicationShutdown {
     const encoding = headers.get('content-encoding');
     if (encoding !== null && encoding !== 'identity') {
       answer.body.on('error', ignore).destroy();
-      throw new OutboundFailed('unreachable', `${url.host} answered in the encoding ${encoding} that was not asked for`);
+      throw new OutboundFailed(
+        'unreachable',
+        `${url.host} answered in the encoding ${encoding} that was not asked for`,
+      );
     }
     const text = await readCapped(answer.body, request.maxBytes ?? MAX_BYTES, url.host);
     return { status: answer.statusCode, headers, text };
@@ -136,9 +139,13 @@ function asFailure(cause: unknown, url: URL): OutboundFailed {
     return new OutboundFailed('timeout', `${url.host} did not answer in time`, { cause });
   const code = (cause as { code?: string } | null)?.code;
   const timedOut = code?.startsWith('UND_ERR_') && code.endsWith('_TIMEOUT');
-  return new OutboundFailed(timedOut ? 'timeout' : 'unreachable', `${url.host} cannot be reached${code ? ` (${code})` : ''}`, {
-    cause,
-  });
+  return new OutboundFailed(
+    timedOut ? 'timeout' : 'unreachable',
+    `${url.host} cannot be reached${code ? ` (${code})` : ''}`,
+    {
+      cause,
+    },
+  );
 }
 
 function toHeaders(raw: Record<string, string | string[] | undefined>): Headers {

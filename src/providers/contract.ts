@@ -197,7 +197,7 @@ export function defineProvider<const Kind extends string, Schema extends z.ZodTy
 ): DefinedProvider<Kind, Schema> {
   const choose = (settings: z.input<Schema>, id: string = definition.kind): ProviderChoice => ({
     id,
-    kind: definition as unknown as ProviderKind,
+    kind: definition,
     settings: definition.settings.parse(settings),
   });
   return Object.assign(choose, { definition });

@@ -185,7 +185,7 @@ type BoundedRequest = (
  */
 function boundedRequest(oauth2: OAuth2Parts, outbound: Outbound, reject: (error: Error) => void): BoundedRequest {
   const giveUpAt = performance.now() + DEADLINE_MS;
-  return (method, url, headers, body, accessToken, done) => {
+  return (method, url, headers, body, accessToken, answer) => {
     outbound
       .send(new URL(url), {
         method: method === 'POST' ? 'POST' : 'GET',
@@ -200,10 +200,10 @@ function boundedRequest(oauth2: OAuth2Parts, outbound: Outbound, reject: (error:
       })
       .then(({ status, text, headers }) => {
         const data = method === 'POST' ? readFormOrJson(text, headers.get('content-type')) : readJson(text);
-        if (method === 'POST' && isErrorAnswer(data)) return done({ statusCode: 400, data: JSON.stringify(data) });
-        if (status < 200 || status > 299) return done({ statusCode: status, data: text });
-        if (data === undefined) return done({ statusCode: 502, data: text });
-        return done(null, JSON.stringify(data), {});
+        if (method === 'POST' && isErrorAnswer(data)) return answer({ statusCode: 400, data: JSON.stringify(data) });
+        if (status < 200 || status > 299) return answer({ statusCode: status, data: text });
+        if (data === undefined) return answer({ statusCode: 502, data: text });
+        return answer(null, JSON.stringify(data), {});
       })
       .catch((cause: unknown) =>
         reject(

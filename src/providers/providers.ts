@@ -1,9 +1,10 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import type { LoginProvider, ProviderChoice, ProviderHouse, ProviderKind, TokenVerifier } from './contract.js';
+import { github } from './github/github.provider.js';
 import { staticToken } from './static-token/static-token.verifier.js';
 
 /** Every kind of provider that the environment can name. */
-export const providerKinds: readonly ProviderKind[] = [staticToken.definition as unknown as ProviderKind];
+export const providerKinds: readonly ProviderKind[] = [github.definition, staticToken.definition];
 
 /** The enabled providers, in the operator's order. */
 @Injectable()

@@ -3,7 +3,11 @@ import type { AddressInfo } from 'node:net';
 
 /** What a fake answers; `hang`: accepts the request and stays silent, `reset`: cuts the connection, `flood`: 50 MB. */
 export type FakeAnswer =
-  | { readonly status?: number; readonly headers?: Readonly<Record<string, string>>; readonly body?: string | object | null }
+  | {
+      readonly status?: number;
+      readonly headers?: Readonly<Record<string, string>>;
+      readonly body?: string | object | null;
+    }
   | 'hang'
   | 'reset'
   | 'flood';
@@ -93,7 +97,10 @@ export class FakeServer {
     this.requests.push(request);
     const route = `${request.method} ${request.url.pathname}`;
     const fault = this.#faults.get(route) ?? this.#faults.get('*');
-    send(response, fault ?? (await this.#routes.get(route)?.(request)) ?? { status: 404, body: { message: 'Not Found' } });
+    send(
+      response,
+      fault ?? (await this.#routes.get(route)?.(request)) ?? { status: 404, body: { message: 'Not Found' } },
+    );
   }
 }
 

@@ -22,24 +22,27 @@ const PAGE = 100;
 /** Pages of organisations or teams that are read: a thousand entries. */
 const PAGES = 10;
 
-const settings = z
-  .object({
-    clientId: z.string().min(1).describe('Client ID of the OAuth app or GitHub App'),
-    clientSecret: secret().describe('Client secret'),
-    scopes: scopes()
-      .default(['read:user', 'user:email'])
-      .describe('Scopes asked for; `read:org` is added when a rule needs organisations or teams'),
-    baseUrl: httpUrl().default(GITHUB).describe('Origin of the web pages; GitHub Enterprise Server: `https://HOST`'),
-    apiUrl: httpUrl()
-      .optional()
-      .describe(
-        'Base of the API. Default: `https://api.github.com`, for another base URL `https://HOST/api/v3` or `https://api.SUB.ghe.com`',
-      ),
-  })
-  .transform(({ baseUrl, apiUrl, ...rest }) => {
-    const web = baseUrl.replace(/\/+$/, '');
-    return { ...rest, baseUrl: web, apiUrl: (apiUrl ?? apiOf(web)).replace(/\/+$/, '') };
-  });
+const settings = z.object({
+  clientId: z.string().min(1).describe('Client ID of the OAuth app or GitHub App'),
+  clientSecret: secret().describe('Client secret'),
+  scopes: scopes()
+    .default(['read:user', 'user:email'])
+    .describe('Scopes asked for; `read:org` is added when a rule needs organisations or teams'),
+  baseUrl: httpUrl().default(GITHUB).describe('Origin of the web pages; GitHub Enterprise Server: `https://HOST`'),
+  apiUrl: httpUrl()
+    .optional()
+    .describe(
+      'Base of the API. Default: `https://api.github.com`; for another base URL `https://HOST/api/v3` or `https://api.SUB.ghe.com`',
+    ),
+});
+
+type Settings = z.output<typeof settings>;
+
+/** Both bases without a trailing slash: paths are appended as text, since `new URL('/user', base)` would drop `/api/v3`. */
+function basesOf({ baseUrl, apiUrl }: Settings): { web: string; api: string } {
+  const web = baseUrl.replace(/\/+$/, '');
+  return { web, api: (apiUrl ?? apiOf(web)).replace(/\/+$/, '') };
+}
 
 function apiOf(web: string): string {
   const { host, protocol } = new URL(web);
@@ -47,29 +50,31 @@ function apiOf(web: string): string {
   return host.endsWith('.ghe.com') ? `${protocol}//api.${host}` : `${web}/api/v3`;
 }
 
-type Settings = z.output<typeof settings>;
-
 class GitHub implements LoginProvider, RefreshesUpstreamTokens, RevokesUpstreamTokens, Identifies {
   readonly label = 'GitHub';
   readonly #login: PassportLogin;
   readonly #scopes: readonly string[];
+  readonly #web: string;
+  readonly #api: string;
 
   constructor(
     readonly id: string,
     private readonly settings: Settings,
     private readonly house: ProviderHouse,
   ) {
-    const { clientId, clientSecret, baseUrl, apiUrl } = settings;
+    const { web, api } = basesOf(settings);
+    this.#web = web;
+    this.#api = api;
     // Without `scope` the package leaves e-mails to us: its own reading fails the whole login when they are not readable.
     const strategy = new Strategy(
       {
         ...strategyBasics,
-        clientID: clientId,
-        clientSecret,
+        clientID: settings.clientId,
+        clientSecret: settings.clientSecret,
         callbackURL: '',
-        authorizationURL: `${baseUrl}/login/oauth/authorize`,
-        tokenURL: `${baseUrl}/login/oauth/access_token`,
-        userProfileURL: `${apiUrl}/user`,
+        authorizationURL: `${web}/login/oauth/authorize`,
+        tokenURL: `${web}/login/oauth/access_token`,
+        userProfileURL: `${api}/user`,
         customHeaders: { 'User-Agent': 'gatehouse' },
       },
       keepLogin,
@@ -94,8 +99,8 @@ class GitHub implements LoginProvider, RefreshesUpstreamTokens, RevokesUpstreamT
   }
 
   async refresh(refreshToken: string): Promise<UpstreamTokens> {
-    const { clientId, clientSecret, baseUrl } = this.settings;
-    const { body, status } = await askJson(this.house.outbound, new URL(`${baseUrl}/login/oauth/access_token`), {
+    const { clientId, clientSecret } = this.settings;
+    const { body, status } = await askJson(this.house.outbound, new URL(`${this.#web}/login/oauth/access_token`), {
       method: 'POST',
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
       body: new URLSearchParams({
@@ -117,16 +122,19 @@ class GitHub implements LoginProvider, RefreshesUpstreamTokens, RevokesUpstreamT
   }
 
   async revoke(tokens: UpstreamTokens): Promise<void> {
-    const { clientId, clientSecret, apiUrl } = this.settings;
-    const url = new URL(`${apiUrl}/applications/${encodeURIComponent(clientId)}/token`);
-    await askJson(this.house.outbound, url, {
-      method: 'DELETE',
+    const { clientId, clientSecret } = this.settings;
+    const url = new URL(`${this.#api}/applications/${encodeURIComponent(clientId)}/token`);
+    const request = {
+      method: 'DELETE' as const,
       headers: {
         authorization: `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString('base64')}`,
         'content-type': 'application/json',
       },
       body: JSON.stringify({ access_token: tokens.accessToken }),
-    });
+    };
+    await askJson(this.house.outbound, url, request).catch((error: unknown) =>
+      this.house.log.warn(`${this.id}: a token could not be revoked: ${String(error)}`),
+    );
   }
 
   async identify(tokens: UpstreamTokens): Promise<Identity> {
@@ -138,7 +146,7 @@ class GitHub implements LoginProvider, RefreshesUpstreamTokens, RevokesUpstreamT
   }
 
   async probe(): Promise<void> {
-    await askJson(this.house.outbound, new URL(`${this.settings.apiUrl}/meta`), { timeoutMs: 3000 });
+    await askJson(this.house.outbound, new URL(`${this.#api}/meta`), { timeoutMs: 3000 });
   }
 
   async #identity(profile: Readonly<Record<string, unknown>>, accessToken: string): Promise<Identity> {
@@ -200,7 +208,7 @@ class GitHub implements LoginProvider, RefreshesUpstreamTokens, RevokesUpstreamT
 
   /** @throws UpstreamUnavailable also for a 403 that is a rate limit: taken for a missing scope it would cost a person their e-mail and access */
   async #get(path: string, accessToken: string): Promise<JsonAnswer> {
-    const answer = await askJson(this.house.outbound, new URL(this.settings.apiUrl + path), {
+    const answer = await askJson(this.house.outbound, new URL(this.#api + path), {
       headers: { authorization: `Bearer ${accessToken}`, 'x-github-api-version': '2022-11-28' },
     });
     const limited = answer.headers.get('x-ratelimit-remaining') === '0' || answer.headers.has('retry-after');

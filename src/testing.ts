@@ -1,0 +1,12 @@
+/** What `gatehouse/testing` offers to those who write a provider: fakes of upstreams and the suites every provider must pass. */
+export { FakeServer, type FakeAnswer, type FakeRequest, type FakeRoute } from './testing/fake-server.js';
+export { FakeGitHub, octocat, type FakeGitHubPerson } from './testing/fake-github.js';
+export { testHouse, type TestHouse } from './testing/house.js';
+export {
+  CALLBACK,
+  begin,
+  signIn,
+  loginProviderCases,
+  type ContractCase,
+  type LoginFixture,
+} from './testing/login-provider-cases.js';
