@@ -1,6 +1,8 @@
 import { Global, Module, type OnModuleInit } from '@nestjs/common';
 import { Providers } from '../providers/providers.js';
 import { Access } from './access.js';
+import { AdminTokens } from './admin-tokens.js';
+import { CallerAddresses } from './caller-address.js';
 import { FirstToken } from './first-token.js';
 import { PersonalTokens } from './personal-tokens.js';
 import { Revocations } from './revocations.js';
@@ -12,8 +14,30 @@ import { Verifiers } from './verifiers.js';
 /** Who is calling, and may they. */
 @Global()
 @Module({
-  providers: [Access, FirstToken, PersonalTokens, Revocations, ScopeCatalogue, Usage, VerifiedTokens, Verifiers],
-  exports: [Access, FirstToken, PersonalTokens, Revocations, ScopeCatalogue, Usage, VerifiedTokens, Verifiers],
+  providers: [
+    Access,
+    AdminTokens,
+    CallerAddresses,
+    FirstToken,
+    PersonalTokens,
+    Revocations,
+    ScopeCatalogue,
+    Usage,
+    VerifiedTokens,
+    Verifiers,
+  ],
+  exports: [
+    Access,
+    AdminTokens,
+    CallerAddresses,
+    FirstToken,
+    PersonalTokens,
+    Revocations,
+    ScopeCatalogue,
+    Usage,
+    VerifiedTokens,
+    Verifiers,
+  ],
 })
 export class AccessModule implements OnModuleInit {
   constructor(
