@@ -43,7 +43,9 @@ const tables = [
       text('client_id'),
       nullable(text('provider')),
       text('scope'),
+      nullable(text('widened')),
       text('resource'),
+      nullable(text('redirect_uri')),
       text('payload'),
       seconds('created_at'),
       seconds('expires_at'),
@@ -75,6 +77,7 @@ const tables = [
       { name: 'ix_oauth_token_user', columnNames: ['user_id'] },
       { name: 'ix_oauth_token_client', columnNames: ['client_id'] },
       { name: 'ix_oauth_token_expiry', columnNames: ['expires_at'] },
+      { name: 'ix_oauth_token_answer', columnNames: ['consumed_at'], where: 'answer IS NOT NULL' },
     ],
   },
   {
@@ -87,22 +90,8 @@ const tables = [
   },
   {
     name: 'oauth_interaction',
-    columns: [
-      key('id'),
-      nullable(text('client_id')),
-      nullable(text('state_hash')),
-      nullable(text('binding_hash')),
-      nullable(text('provider')),
-      nullable(text('approval')),
-      nullable(text('user_id')),
-      nullable(text('outcome')),
-      seconds('expires_at'),
-      text('payload'),
-    ],
-    indices: [
-      { name: 'ix_oauth_interaction_state', columnNames: ['state_hash'] },
-      { name: 'ix_oauth_interaction_expiry', columnNames: ['expires_at'] },
-    ],
+    columns: [key('id'), nullable(text('client_id')), seconds('expires_at'), text('payload')],
+    indices: [{ name: 'ix_oauth_interaction_expiry', columnNames: ['expires_at'] }],
   },
   {
     name: 'oauth_consent',

@@ -14,7 +14,11 @@ export class GrantRow {
   @Column('text', { name: 'provider', nullable: true }) provider!: string | null;
   /** Space-separated, as granted. */
   @Column('text') scope!: string;
+  /** Space-separated, added later by the person at a step-up link: every access token of this Grant carries them too; null: none. */
+  @Column('text', { nullable: true }) widened!: string | null;
   @Column('text') resource!: string;
+  /** Where the Client took the code; null: unknown. */
+  @Column('text', { name: 'redirect_uri', nullable: true }) redirectUri!: string | null;
   /** The engine's own members. */
   @Column({ ...json }) payload!: Record<string, unknown>;
   @Column({ name: 'created_at', ...seconds }) createdAt!: number;

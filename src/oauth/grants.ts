@@ -21,6 +21,8 @@ export interface NewGrant {
   readonly refused?: readonly string[];
   /** Canonical. */
   readonly resource: string;
+  /** Where the Client takes the code, for lists of connections. */
+  readonly redirectUri?: string | undefined;
 }
 
 /** Why a connection ends. */
@@ -53,7 +55,9 @@ export class Grants {
       clientId: grant.clientId,
       provider: grant.provider,
       scope: grant.scopes.join(' '),
+      widened: null,
       resource: grant.resource,
+      redirectUri: grant.redirectUri ?? null,
       payload: enginePayload(grant, { iat: createdAt, exp: expiresAt }),
       createdAt,
       expiresAt,
