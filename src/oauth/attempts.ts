@@ -3,6 +3,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { CommitConflict, Database, expecting, sql, type Statement } from '../persistence/database.js';
 import { Seals } from '../persistence/seals.js';
 import { sha256 } from '../protocol/token.js';
+import type { Identity, UpstreamTokens } from '../providers/contract.js';
 import { AttemptRow } from './attempt.entity.js';
 
 /** Seconds from the button to the end of the walk. */
@@ -21,6 +22,8 @@ export interface Attempt {
   readonly scopes: readonly string[];
   /** Path to go on at after the upstream leg. */
   readonly continueAt: string;
+  /** `link`: the account page only wants the identity proved, to add it to the person who is signed in there. Default: sign in. */
+  readonly purpose?: 'link' | undefined;
   /** Back to the buttons. */
   readonly againAt: string;
   /** The reference id under which pages and the log know this sign-in. */
@@ -29,15 +32,28 @@ export interface Attempt {
 
 /** How the upstream leg ended. */
 export type Outcome =
-  | { readonly kind: 'signed-in'; readonly userId: string; readonly provider: string }
+  | {
+      readonly kind: 'signed-in';
+      readonly userId: string;
+      readonly provider: string;
+      /** Kept with the Grant once there is one; sealed on the way. */
+      readonly tokens: UpstreamTokens;
+    }
+  /** For `purpose: 'link'`: the identity is proved, and nobody was signed in. */
+  | { readonly kind: 'proved'; readonly identity: Identity; readonly tokens: UpstreamTokens }
   /** Somebody proved who they are, and no rule admits them. */
   | { readonly kind: 'not-admitted'; readonly account: string; readonly reason: string; readonly provider: string }
   /** The person or the upstream said no. */
   | { readonly kind: 'refused'; readonly reason: string }
-  | { readonly kind: 'unavailable' };
+  /** The upstream could not be asked, or said what nobody could read. */
+  | { readonly kind: 'unavailable' }
+  /** A bug of ours; its cause is in the log. */
+  | { readonly kind: 'failed' };
 
 /** An outcome with what was approved before it. */
 export interface Finished {
+  /** Names the try in a commit that must happen once. */
+  readonly key: string;
   readonly attempt: Attempt;
   readonly outcome: Outcome;
 }
@@ -50,9 +66,10 @@ export class Attempts {
     @Inject(Seals) private readonly seals: Seals,
   ) {}
 
-  /** Keeps a try whose provider has been asked where to go. `state` and `binding` are stored as hashes only. */
+  /** Keeps a try whose provider has been asked where to go; ended tries of this browser are forgotten. `state` and `binding` are stored as hashes only. */
   async open(attempt: Attempt, secrets: { state: string; binding: string }): Promise<void> {
     await this.database.commit([
+      sql`DELETE FROM oauth_attempt WHERE subject_hash = ${sha256(attempt.subject)} AND binding_hash = ${sha256(secrets.binding)} AND outcome IS NOT NULL`,
       this.database.insert(AttemptRow, {
         stateHash: sha256(secrets.state),
         subjectHash: sha256(attempt.subject),
@@ -93,18 +110,31 @@ export class Attempts {
     await this.database.commit([this.database.update(AttemptRow, { outcome: sealed }, { stateHash: sha256(state) })]);
   }
 
-  /** The newest ended try of this browser for this subject; null: none, or other browser. Stays until `forget`. */
-  async finished(subject: string, binding: string): Promise<Finished | null> {
+  /** The newest ended try of this browser for this subject; `pending`: one is still being finished; null: none, or another browser's. */
+  async finished(subject: string, binding: string): Promise<Finished | 'pending' | null> {
     const rows = await this.database.repository(AttemptRow).find({
       where: { subjectHash: sha256(subject), bindingHash: sha256(binding) },
       order: { takenAt: 'DESC' },
     });
-    const row = rows.find(({ outcome, expiresAt }) => outcome !== null && expiresAt > now());
-    if (!row?.outcome) return null;
-    return {
-      attempt: this.#read(row),
-      outcome: JSON.parse(this.seals.open(row.outcome, 'attempt-outcome')) as Outcome,
-    };
+    const taken = rows.filter(({ takenAt, expiresAt }) => takenAt !== null && expiresAt > now());
+    const ended = taken.find(({ outcome }) => outcome !== null);
+    if (!ended?.outcome) return taken.length > 0 ? 'pending' : null;
+    const outcome = JSON.parse(this.seals.open(ended.outcome, 'attempt-outcome')) as Outcome;
+    return { key: ended.stateHash, attempt: this.#read(ended), outcome };
+  }
+
+  /** Was this state taken by this browser a moment ago? Then a reload of the callback goes on instead of failing. */
+  async takenBy(state: string, binding: (subject: string) => string | null): Promise<Attempt | null> {
+    const row = await this.database.repository(AttemptRow).findOneBy({ stateHash: sha256(state) });
+    if (!row || row.takenAt === null || row.expiresAt <= now()) return null;
+    const attempt = this.#read(row);
+    const held = binding(attempt.subject);
+    return held !== null && sha256(held) === row.bindingHash ? attempt : null;
+  }
+
+  /** A statement that ends a finished try, for exactly one of the commits that contain it. */
+  use(finished: Pick<Finished, 'key'>): Statement {
+    return expecting(1, sql`DELETE FROM oauth_attempt WHERE state_hash = ${finished.key} AND outcome IS NOT NULL`);
   }
 
   /** All tries for this subject are over. */

@@ -3,11 +3,13 @@ import { Settings } from '../config/settings.js';
 import { OUTBOUND } from '../outbound/http-outbound.js';
 import type { Outbound } from '../outbound/outbound.js';
 import { Providers } from './providers.js';
+import { UpstreamScopes } from './upstream-scopes.js';
 
 /** The enabled providers, built from their settings. */
 @Global()
 @Module({
   providers: [
+    UpstreamScopes,
     {
       provide: Providers,
       inject: [Settings, OUTBOUND],
@@ -22,6 +24,6 @@ import { Providers } from './providers.js';
         }),
     },
   ],
-  exports: [Providers],
+  exports: [Providers, UpstreamScopes],
 })
 export class ProvidersModule {}

@@ -80,3 +80,13 @@ export function returnPage(facts: { what: string; returnTo: URL; reference: stri
       <p class="small soft">Reference <code>${reference}</code></p>`,
   });
 }
+
+/** The callback is still being worked on: the page asks again by itself. */
+export function finishingPage(continueAt: string): Page {
+  return page({
+    title: 'Finishing your sign-in',
+    refresh: 2,
+    body: html`<p>This takes a moment longer than usual.</p>
+      <div class="actions"><a class="button quiet" href="${continueAt}">Look again</a></div>`,
+  });
+}

@@ -72,15 +72,23 @@ export const pageHeaders: Readonly<Record<string, string>> = {
   'Permissions-Policy': 'camera=(), geolocation=(), microphone=()',
 };
 
-/** A whole document: one heading, the body, nothing from elsewhere. */
-export function page(content: { status?: number; title: string; body: Hole; footer?: Hole; wide?: boolean }): Page {
-  const { status = 200, title, body, footer, wide = false } = content;
+/** A whole document: one heading, the body, nothing from elsewhere. `refresh`: seconds until the browser asks again. */
+export function page(content: {
+  status?: number;
+  title: string;
+  body: Hole;
+  footer?: Hole;
+  wide?: boolean;
+  refresh?: number;
+}): Page {
+  const { status = 200, title, body, footer, wide = false, refresh } = content;
   const document = html`<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
+${refresh === undefined ? null : html`<meta http-equiv="refresh" content="${refresh}" />`}
 <title>${title} · Gatehouse</title>
 <style>${STYLE}</style>
 </head>

@@ -1,0 +1,77 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { Events } from '../audit/events.js';
+import { CommitConflict, Database } from '../persistence/database.js';
+import type { UpstreamTokens } from '../providers/contract.js';
+import { Users } from '../users/users.js';
+import { Attempts, type Finished } from './attempts.js';
+import { Consents } from './consents.js';
+import { Grants } from './grants.js';
+import { type AskedFor, SignInAsk } from './sign-in-ask.js';
+import { UpstreamTokenVault } from './upstream-token-vault.js';
+
+/** What a person approved, and who they turned out to be. */
+export interface Approval {
+  readonly userId: string;
+  /** null: a signed-in browser whose provider is unknown. */
+  readonly provider: string | null;
+  readonly scopes: readonly string[];
+  /** The try at a provider that proved it; undefined: the browser was signed in already. */
+  readonly login?: { readonly finished: Finished; readonly tokens: UpstreamTokens } | undefined;
+}
+
+/** The end of a sign-in: Grant, remembered consent, upstream tokens and Events, in one commit. */
+@Injectable()
+export class Connections {
+  constructor(
+    @Inject(Database) private readonly database: Database,
+    @Inject(Attempts) private readonly attempts: Attempts,
+    @Inject(Grants) private readonly grants: Grants,
+    @Inject(Consents) private readonly consents: Consents,
+    @Inject(Users) private readonly users: Users,
+    @Inject(Events) private readonly events: Events,
+    @Inject(SignInAsk) private readonly asks: SignInAsk,
+    @Inject(UpstreamTokenVault) private readonly vault: UpstreamTokenVault,
+  ) {}
+
+  /** @returns the Grant's id; null: the person was blocked meanwhile, or another tab has finished this sign-in */
+  async make(ask: AskedFor, approval: Approval, ip: string): Promise<string | null> {
+    const { userId, provider, scopes, login } = approval;
+    const user = await this.users.find(userId);
+    if (user?.status !== 'active') return null;
+    const grant = this.grants.create({
+      userId,
+      clientId: ask.client.id,
+      provider,
+      scopes,
+      refused: ask.scopes.filter((name) => !scopes.includes(name)),
+      resource: ask.resource,
+      redirectUri: ask.redirectUri,
+    });
+    const subject = { ...this.asks.consentOf(ask, userId), scopes };
+    const given = this.events.record({
+      type: 'consent.given',
+      actor: userId,
+      userId,
+      clientId: ask.client.id,
+      grantId: grant.id,
+      provider,
+      ip,
+      reference: ask.reference,
+      detail: { scopes, redirectUri: ask.redirectUri },
+    });
+    try {
+      await this.database.commit([
+        // Of two requests that finish one sign-in, one makes the Grant.
+        ...(login ? [this.attempts.use(login.finished)] : []),
+        ...grant.statements,
+        await this.consents.remember(subject),
+        given,
+        ...(login && provider ? this.vault.keep({ userId, provider, grantId: grant.id, tokens: login.tokens }) : []),
+      ]);
+      return grant.id;
+    } catch (error) {
+      if (error instanceof CommitConflict && error.index === 0) return null;
+      throw error;
+    }
+  }
+}

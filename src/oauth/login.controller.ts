@@ -1,0 +1,248 @@
+import { Body, Controller, Get, Inject, Logger, Param, Post, Req, Res, UseFilters } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { CallerAddresses } from '../access/caller-address.js';
+import { Events } from '../audit/events.js';
+import { Settings } from '../config/settings.js';
+import { Providers } from '../providers/providers.js';
+import { UpstreamUnavailable } from '../providers/contract.js';
+import type { Outcome } from './attempts.js';
+import { BrowserCookies } from './browser-cookies.js';
+import { Connections } from './connections.js';
+import { Engine } from './engine/engine.js';
+import { type AskedFor, SignInAsk } from './sign-in-ask.js';
+import { errorPage, expiredPage, finishingPage } from './pages/error.page.js';
+import { PageFilter } from './pages/page.filter.js';
+import { newReference } from './pages/reference.js';
+import { refusedPage, waitingPage } from './pages/refused.page.js';
+import { sendOn, sendPage } from './pages/send-page.js';
+import { signInPage } from './pages/sign-in.page.js';
+import { SignIn } from './sign-in.js';
+
+const form = z.object({
+  csrf: z.string(),
+  decision: z.enum(['approve', 'deny', 'leave']).optional(),
+  provider: z.string().optional(),
+  scope: z.union([z.string().transform((one) => [one]), z.array(z.string())]).default([]),
+});
+type Form = z.output<typeof form>;
+
+const ERRORS = {
+  refused: { error: 'access_denied', error_description: 'the sign-in was refused' },
+  unavailable: {
+    error: 'temporarily_unavailable',
+    error_description: 'the login provider cannot be reached, try again',
+  },
+  failed: { error: 'server_error', error_description: 'the sign-in could not be finished' },
+  proved: { error: 'server_error', error_description: 'the sign-in could not be finished' },
+  denied: { error: 'access_denied', error_description: 'the person did not allow it' },
+} as const;
+
+/**
+ * The page of an Interaction: `/login/<uid>` for a browser in which nobody is signed in, `/consent/<uid>` for one that has a person. Every render of it
+ * stays submittable, since its form holds nothing but this browser's token; what was decided is kept on the server.
+ */
+@Controller(['login', 'consent'])
+@UseFilters(PageFilter)
+export class LoginController {
+  readonly #log = new Logger('Login');
+
+  constructor(
+    @Inject(Settings) private readonly settings: Settings,
+    @Inject(Engine) private readonly engine: Engine,
+    @Inject(Providers) private readonly providers: Providers,
+    @Inject(SignIn) private readonly signIn: SignIn,
+    @Inject(SignInAsk) private readonly asks: SignInAsk,
+    @Inject(Connections) private readonly connections: Connections,
+    @Inject(BrowserCookies) private readonly cookies: BrowserCookies,
+    @Inject(Events) private readonly events: Events,
+    @Inject(CallerAddresses) private readonly addresses: CallerAddresses,
+  ) {}
+
+  @Get(':uid')
+  async show(@Req() request: FastifyRequest, @Res() reply: FastifyReply, @Param('uid') uid: string): Promise<void> {
+    const ask = await this.#ask(request, reply, uid);
+    if (!ask) return;
+    sendPage(reply, signInPage({ ...this.asks.facts(ask), csrf: this.cookies.formToken(request, reply, uid) }));
+  }
+
+  @Post(':uid')
+  async decide(
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+    @Param('uid') uid: string,
+    @Body() body: unknown,
+  ): Promise<void> {
+    const parsed = form.safeParse(body);
+    if (!parsed.success || !this.cookies.isOwnForm(request, uid, parsed.data.csrf))
+      return this.#foreignForm(request, reply);
+    const ask = await this.#ask(request, reply, uid);
+    if (!ask) return;
+    const { decision, provider, scope } = parsed.data;
+    if (decision === 'deny' || decision === 'leave') return this.#deny(request, reply, ask);
+    const scopes = this.asks.approved(ask, scope);
+    if (scopes.length === 0) return this.#nothingChosen(reply, ask);
+    if (provider !== undefined) return this.#leaveFor(request, reply, { ask, provider, scopes });
+    if (decision === 'approve' && ask.person)
+      return this.#connect(request, reply, ask, { userId: ask.person.id, provider: ask.person.provider, scopes });
+    sendOn(reply, ask.path);
+  }
+
+  @Get(':uid/continue')
+  async continue(@Req() request: FastifyRequest, @Res() reply: FastifyReply, @Param('uid') uid: string): Promise<void> {
+    const ask = await this.#ask(request, reply, uid);
+    if (!ask) return;
+    if (ask.settled) return this.#resume(request, reply, ask);
+    const finished = await this.signIn.finished(request, uid);
+    if (finished === 'pending') return sendPage(reply, finishingPage(`${ask.path}/continue`));
+    if (!finished) return this.#over(reply, 'no finished sign-in of this browser');
+    const { outcome, attempt } = finished;
+    if (outcome.kind === 'not-admitted') return this.#notAdmitted(request, reply, ask, outcome);
+    if (outcome.kind !== 'signed-in') {
+      await this.signIn.end(reply, uid);
+      return this.#refuse(request, reply, ERRORS[outcome.kind]);
+    }
+    const { userId, provider, tokens } = outcome;
+    return this.#connect(request, reply, ask, {
+      userId,
+      provider,
+      scopes: attempt.scopes,
+      login: { finished, tokens },
+    });
+  }
+
+  async #ask(request: FastifyRequest, reply: FastifyReply, uid: string): Promise<AskedFor | null> {
+    const ask = await this.asks.read(request, reply, uid);
+    if (!ask) {
+      this.#over(reply, 'unknown or ended Interaction, or another browser’s');
+      return null;
+    }
+    if (ask.client.status !== 'pending') return ask;
+    this.#log.warn(`${ask.reference}: client ${ask.client.id} waits for an administrator`);
+    sendPage(reply, waitingPage({ client: ask.client.name, reference: ask.reference, retryUrl: ask.path }));
+    return null;
+  }
+
+  async #leaveFor(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    choice: { ask: AskedFor; provider: string; scopes: readonly string[] },
+  ): Promise<void> {
+    const { ask, provider, scopes } = choice;
+    try {
+      const url = await this.signIn.begin(request, reply, {
+        provider,
+        subject: ask.uid,
+        clientId: ask.client.id,
+        scopes,
+        continueAt: `${ask.path}/continue`,
+        againAt: ask.path,
+        reference: ask.reference,
+      });
+      sendOn(reply, url?.href ?? ask.path);
+    } catch (error) {
+      if (!(error instanceof UpstreamUnavailable)) throw error;
+      this.#log.warn(`${ask.reference}: ${provider} cannot begin a sign-in: ${error.message}`);
+      await this.#event('login.failed', ask, request, { provider, outcome: 'failed', why: error.message });
+      await this.#refuse(request, reply, ERRORS.unavailable);
+    }
+  }
+
+  async #connect(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    ask: AskedFor,
+    approval: Parameters<Connections['make']>[1],
+  ): Promise<void> {
+    const grantId = await this.connections.make(ask, approval, this.addresses.of(request.raw));
+    if (!grantId) return this.#over(reply, 'finished in another tab a moment ago');
+    await this.signIn.end(reply, ask.uid);
+    reply.hijack();
+    await this.engine.finish(request.raw, reply.raw, { accountId: approval.userId, grantId });
+  }
+
+  async #deny(request: FastifyRequest, reply: FastifyReply, ask: AskedFor): Promise<void> {
+    await this.#event('consent.denied', ask, request, { outcome: 'refused' });
+    await this.signIn.end(reply, ask.uid);
+    await this.#refuse(request, reply, ERRORS.denied);
+  }
+
+  async #refuse(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    error: { error: string; error_description: string },
+  ): Promise<void> {
+    reply.hijack();
+    await this.engine.refuse(request.raw, reply.raw, { error: error.error, description: error.error_description });
+  }
+
+  async #resume(request: FastifyRequest, reply: FastifyReply, ask: AskedFor): Promise<void> {
+    await this.signIn.end(reply, ask.uid);
+    sendOn(reply, ask.settled!);
+  }
+
+  #notAdmitted(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    ask: AskedFor,
+    outcome: Extract<Outcome, { kind: 'not-admitted' }>,
+  ): void {
+    const csrf = this.cookies.formToken(request, reply, ask.uid);
+    sendPage(
+      reply,
+      refusedPage({ ...outcome, leaveAction: ask.path, againUrl: ask.path, csrf, reference: ask.reference }),
+    );
+  }
+
+  #nothingChosen(reply: FastifyReply, ask: AskedFor): void {
+    sendPage(
+      reply,
+      errorPage({
+        title: 'Nothing was chosen',
+        what: `You took away everything that ${ask.client.name} asked for.`,
+        todo: 'Go back one page and leave at least one box checked, or press “Do not allow”.',
+        reference: ask.reference,
+      }),
+    );
+  }
+
+  #over(reply: FastifyReply, why: string): void {
+    const reference = newReference();
+    this.#log.warn(`${reference}: sign-in page refused: ${why}`);
+    sendPage(reply, expiredPage(reference));
+  }
+
+  #foreignForm(request: FastifyRequest, reply: FastifyReply): void {
+    const reference = newReference();
+    this.#log.warn(`${reference}: a form without this browser’s token, from ${request.headers.origin ?? 'no origin'}`);
+    sendPage(
+      reply,
+      errorPage({
+        status: 403,
+        title: 'This form was not filled in here',
+        what: 'It came without the cookie that ties it to your browser. Nothing was done.',
+        todo: 'Allow cookies for this site, go back to your application and connect again.',
+        reference,
+      }),
+    );
+  }
+
+  async #event(
+    type: string,
+    ask: AskedFor,
+    request: FastifyRequest,
+    more: { provider?: string; outcome: 'refused' | 'failed'; why?: string },
+  ): Promise<void> {
+    await this.events.write({
+      type,
+      outcome: more.outcome,
+      actor: ask.person?.id,
+      userId: ask.person?.id,
+      clientId: ask.client.id,
+      provider: more.provider,
+      reference: ask.reference,
+      ip: this.addresses.of(request.raw),
+      detail: more.why === undefined ? null : { why: more.why },
+    });
+  }
+}

@@ -1,0 +1,155 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ScopeCatalogue } from '../access/scope-catalogue.js';
+import { Settings } from '../config/settings.js';
+import { isLoopback, kindOfRedirectUri, placeOfRedirectUri } from '../protocol/redirect-uri.js';
+import { Providers } from '../providers/providers.js';
+import { UpstreamScopes } from '../providers/upstream-scopes.js';
+import { Users } from '../users/users.js';
+import type { ClientRow } from './client.entity.js';
+import { Clients, hashOf } from './clients.js';
+import { type ConsentSubject, Consents } from './consents.js';
+import { Engine } from './engine/engine.js';
+import { referenceOf } from './pages/reference.js';
+import type { OfferedScope, ShownClient, SignInFacts } from './pages/sign-in.page.js';
+
+/** Who is signed in to this browser. */
+interface Person {
+  readonly id: string;
+  readonly name: string;
+  readonly account: string;
+  /** Provider instance of their latest sign-in; null: unknown. */
+  readonly provider: string | null;
+}
+
+/** What a Client asks of a person, read from its Interaction. */
+export interface AskedFor {
+  readonly uid: string;
+  readonly reference: string;
+  /** `/login/<uid>` or `/consent/<uid>`. */
+  readonly path: string;
+  readonly client: ClientRow;
+  readonly redirectUri: string;
+  readonly resource: string;
+  readonly scopes: readonly string[];
+  /** null: nobody, or the Client wants a fresh sign-in. */
+  readonly person: Person | null;
+  /** Of the person, what they approved for this Client before. */
+  readonly remembered: readonly string[];
+  /** Where to go on when the Interaction has been decided already; null: it has not. */
+  readonly settled: string | null;
+}
+
+/** Reads what an Interaction asks for, and says which part of it is up to the person. */
+@Injectable()
+export class SignInAsk {
+  constructor(
+    @Inject(Settings) private readonly settings: Settings,
+    @Inject(Engine) private readonly engine: Engine,
+    @Inject(Clients) private readonly clients: Clients,
+    @Inject(Consents) private readonly consents: Consents,
+    @Inject(Users) private readonly users: Users,
+    @Inject(Providers) private readonly providers: Providers,
+    @Inject(ScopeCatalogue) private readonly catalogue: ScopeCatalogue,
+    @Inject(UpstreamScopes) private readonly upstreamScopes: UpstreamScopes,
+  ) {}
+
+  /** null: the Interaction is unknown, over, another browser's, or its Client is gone. */
+  async read(request: FastifyRequest, reply: FastifyReply, uid: string): Promise<AskedFor | null> {
+    const interaction = await this.engine.interactionDetails(request.raw, reply.raw);
+    if (!interaction || interaction.uid !== uid) return null;
+    const client = await this.clients.find(String(interaction.params['client_id']));
+    if (!client || client.status === 'blocked') return null;
+    const asked = {
+      uid,
+      reference: referenceOf(uid),
+      path: `/${interaction.prompt.name}/${uid}`,
+      client,
+      redirectUri: String(interaction.params['redirect_uri']),
+      resource: text(interaction.params['resource']) ?? this.settings.mcpUrl,
+      scopes: (text(interaction.params['scope']) ?? '').split(' ').filter(Boolean),
+      settled: interaction.result && 'consent' in interaction.result ? interaction.returnTo : null,
+    };
+    const person = interaction.prompt.name === 'consent' ? await this.#person(interaction.session?.accountId) : null;
+    const remembered = person ? await this.consents.remembered(this.consentOf(asked, person.id)) : null;
+    return { ...asked, person, remembered: remembered ?? [] };
+  }
+
+  /** The key under which this person's approval is remembered. */
+  consentOf(
+    ask: Pick<AskedFor, 'client' | 'redirectUri' | 'resource'>,
+    userId: string,
+  ): Omit<ConsentSubject, 'scopes'> {
+    const { client, redirectUri, resource } = ask;
+    return { userId, clientId: client.id, redirectUri, resource, clientHash: hashOf(client) };
+  }
+
+  /** Everything the page shows, without the form's token. */
+  facts(ask: AskedFor): Omit<SignInFacts, 'csrf'> {
+    const logins = this.providers.logins;
+    return {
+      client: shown(ask),
+      scopes: ask.scopes.map((name) => this.#offered(ask, name)),
+      providers: logins.map(({ id, label }) => ({ id, label })),
+      upstream: logins
+        .map(({ id, label }) => ({ label, scopes: this.upstreamScopes.of(id) }))
+        .filter(({ scopes }) => scopes.length > 0),
+      person: ask.person,
+      action: ask.path,
+      publicHost: new URL(this.settings.publicUrl).host,
+    };
+  }
+
+  /** Asked ∩ approved: what has no box is part of every approval, and nothing that was not asked for can be ticked in (security rule 19). */
+  approved(ask: AskedFor, ticked: readonly string[]): string[] {
+    return ask.scopes.filter((name) => !this.#isOptional(ask, name) || ticked.includes(name));
+  }
+
+  /** With a single scope there is nothing to choose; required and default scopes come with every approval. */
+  #isOptional({ scopes }: AskedFor, name: string): boolean {
+    const { requiredScopes, defaultScopes } = this.settings.values;
+    return scopes.length > 1 && name !== 'openid' && !requiredScopes.includes(name) && !defaultScopes.includes(name);
+  }
+
+  #offered(ask: AskedFor, name: string): OfferedScope {
+    return {
+      name,
+      words: WORDS[name] ?? this.catalogue.words(name),
+      optional: this.#isOptional(ask, name),
+      granted: ask.remembered.includes(name),
+    };
+  }
+
+  async #person(id: string | undefined): Promise<Person | null> {
+    const user = id === undefined ? null : await this.users.find(id);
+    if (!user || user.status === 'blocked') return null;
+    const [latest] = (await this.users.identities(user.id)).toSorted((a, b) => b.lastUsedAt - a.lastUsedAt);
+    const account = user.email ?? latest?.username ?? user.name ?? user.id;
+    return { id: user.id, name: user.name ?? account, account, provider: latest?.provider ?? null };
+  }
+}
+
+/** Scopes that no module declares. */
+const WORDS: Readonly<Record<string, string>> = {
+  openid: 'Know who you are',
+  mcp: 'Use the tools of this server in your name',
+  admin: 'Administer this server in your name',
+};
+
+function shown({ client, redirectUri }: AskedFor): ShownClient {
+  const documentHost = client.source === 'cimd' ? new URL(client.id).host : null;
+  const loopback = isLoopback(redirectUri);
+  const place = placeOfRedirectUri(redirectUri);
+  const kind = kindOfRedirectUri(redirectUri);
+  return {
+    name: client.name,
+    documentHost,
+    returnsTo: kind === 'native' ? `the application behind ${place}` : place,
+    loopback,
+    vouched: client.trusted || client.source === 'manual' || (documentHost !== null && documentHost === place),
+  };
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}

@@ -1,0 +1,142 @@
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { CallerAddresses } from '../access/caller-address.js';
+import { Events } from '../audit/events.js';
+import { Settings } from '../config/settings.js';
+import { LoginRefused, UpstreamUnavailable, type LoginProvider } from '../providers/contract.js';
+import { Providers } from '../providers/providers.js';
+import { UpstreamScopes } from '../providers/upstream-scopes.js';
+import { accountOf, Users } from '../users/users.js';
+import { Attempts, randomValue, type Attempt, type Finished, type Outcome } from './attempts.js';
+import { BrowserCookies } from './browser-cookies.js';
+
+/** What a sign-in at a provider is for; see `Attempt`. */
+export type NewAttempt = Omit<Attempt, 'memo'>;
+
+/** Why a callback cannot be worked on. Safe to show. */
+export type CallbackFault = 'foreign' | 'over' | 'other-browser';
+
+/**
+ * The walk to a provider and back, for an Interaction or for the account page: `begin` sends the browser away, `takeCallback` ends the upstream leg,
+ * `finished` hands its outcome to the page that began it, in the same browser only.
+ */
+@Injectable()
+export class SignIn {
+  readonly #log = new Logger('SignIn');
+
+  constructor(
+    @Inject(Settings) private readonly settings: Settings,
+    @Inject(Providers) private readonly providers: Providers,
+    @Inject(UpstreamScopes) private readonly upstreamScopes: UpstreamScopes,
+    @Inject(Attempts) private readonly attempts: Attempts,
+    @Inject(BrowserCookies) private readonly cookies: BrowserCookies,
+    @Inject(Users) private readonly users: Users,
+    @Inject(Events) private readonly events: Events,
+    @Inject(CallerAddresses) private readonly addresses: CallerAddresses,
+  ) {}
+
+  /**
+   * Asks the provider where to go, binds the sign-in to this browser by a cookie, and keeps what was approved.
+   * @returns where to send the browser; null: there is no such provider
+   * @throws UpstreamUnavailable
+   */
+  async begin(request: FastifyRequest, reply: FastifyReply, ask: NewAttempt): Promise<URL | null> {
+    const provider = this.providers.login(ask.provider);
+    if (!provider) return null;
+    const state = randomValue();
+    const scopes = this.upstreamScopes.of(provider.id);
+    const { url, memo } = await provider.start({ state, callbackUrl: this.settings.callbackUrl(provider.id), scopes });
+    const binding = this.cookies.bind(request, reply, ask.subject);
+    await this.attempts.open({ ...ask, memo }, { state, binding });
+    return url;
+  }
+
+  /**
+   * Ends the upstream leg. State and cookie are checked before `error` or `code` is read; the state is taken once.
+   * @returns where to go on, or why not
+   */
+  async takeCallback(
+    request: FastifyRequest,
+    providerId: string,
+  ): Promise<{ continueAt: string } | { fault: CallbackFault }> {
+    const callback = new URL(request.raw.url ?? '', this.settings.publicUrl);
+    const states = callback.searchParams.getAll('state');
+    const [state] = states;
+    if (!state || states.length !== 1) return { fault: 'foreign' };
+    const attempt = await this.attempts.find(state);
+    if (!attempt) {
+      const earlier = await this.attempts.takenBy(state, (subject) => this.cookies.binding(request, subject));
+      return earlier ? { continueAt: earlier.continueAt } : { fault: 'over' };
+    }
+    const provider = this.providers.login(providerId);
+    if (!provider || attempt.provider !== providerId) return { fault: 'foreign' };
+    const binding = this.cookies.binding(request, attempt.subject);
+    if (!binding || !(await this.attempts.take(state, binding))) {
+      await this.#note(attempt, 'the callback came without the cookie of the browser that approved', request);
+      return { fault: 'other-browser' };
+    }
+    await this.attempts.close(state, await this.#finish(provider, { attempt, callback, request }));
+    return { continueAt: attempt.continueAt };
+  }
+
+  /** How this browser's sign-in ended; `pending`: it is being worked on; null: there is none. */
+  async finished(request: FastifyRequest, subject: string): Promise<Finished | 'pending' | null> {
+    const binding = this.cookies.binding(request, subject);
+    return binding === null ? null : this.attempts.finished(subject, binding);
+  }
+
+  /** The sign-in is over, whichever way: its cookie goes. */
+  async end(reply: FastifyReply, subject: string): Promise<void> {
+    this.cookies.release(reply, subject);
+    await this.attempts.forget(subject);
+  }
+
+  async #finish(
+    provider: LoginProvider,
+    { attempt, callback, request }: { attempt: Attempt; callback: URL; request: FastifyRequest },
+  ): Promise<Outcome> {
+    let login: Awaited<ReturnType<LoginProvider['finish']>>;
+    try {
+      login = await provider.finish(callback, { ...attempt.memo }, this.settings.callbackUrl(provider.id));
+    } catch (error) {
+      if (error instanceof LoginRefused) {
+        await this.#note(attempt, error.reason, request, 'refused');
+        return { kind: 'refused', reason: error.reason };
+      }
+      await this.#note(attempt, error instanceof UpstreamUnavailable ? error.message : 'internal error', request);
+      if (error instanceof UpstreamUnavailable) return { kind: 'unavailable' };
+      this.#log.error(`${attempt.reference}: ${error instanceof Error ? error.stack : String(error)}`);
+      return { kind: 'failed' };
+    }
+    const { identity, tokens } = login;
+    if (attempt.purpose === 'link') return { kind: 'proved', identity, tokens };
+    try {
+      const { clientId, reference } = attempt;
+      const user = await this.users.signIn(identity, { clientId, reference, ip: this.addresses.of(request.raw) });
+      return { kind: 'signed-in', userId: user.id, provider: provider.id, tokens };
+    } catch (error) {
+      if (!(error instanceof LoginRefused)) throw error;
+      this.#log.warn(`${attempt.reference}: ${provider.id} account not let in: ${error.reason}`);
+      return { kind: 'not-admitted', account: accountOf(identity), reason: error.reason, provider: provider.label };
+    }
+  }
+
+  async #note(
+    attempt: Attempt,
+    why: string,
+    request: FastifyRequest,
+    outcome: 'refused' | 'failed' = 'failed',
+  ): Promise<void> {
+    const { provider, clientId, reference } = attempt;
+    this.#log.warn(`${reference}: sign-in with ${provider} ${outcome}: ${why}`);
+    await this.events.write({
+      type: 'login.failed',
+      outcome,
+      provider,
+      clientId,
+      reference,
+      ip: this.addresses.of(request.raw),
+      detail: { why },
+    });
+  }
+}
