@@ -5,6 +5,8 @@ import { ConfigModule } from './config/config.module.js';
 import { type Environment, processEnvironment, readEnvironment } from './config/environment.js';
 import { type Options, readOptions } from './config/options.js';
 import type { Settings } from './config/settings.js';
+import { OpsModule } from './ops/ops.module.js';
+import { McpModule } from './mcp/mcp.module.js';
 import { OutboundModule } from './outbound/outbound.module.js';
 import { PersistenceModule } from './persistence/persistence.module.js';
 import { providerKinds } from './providers/providers.js';
@@ -40,6 +42,8 @@ export class GatehouseModule {
         AuditModule,
         ProvidersModule,
         AccessModule,
+        McpModule.at(settings),
+        OpsModule,
       ],
     };
   }

@@ -1,0 +1,4 @@
+/** The command did not succeed for a reason that the person can act on: one line, exit code 1. */
+export class CommandFailed extends Error {
+  override readonly name = 'CommandFailed';
+}
