@@ -10,8 +10,11 @@ const REFUSED_TOKENS = 10_000;
 /** A refused token is refused again for this long without asking anybody; short, since it may be one that is just being made. */
 const REFUSAL_MS = 2000;
 
-/** A Principal of the cache was cut off: streams it holds must end. */
-export type ForgottenListener = (forgotten: ReadonlySet<Principal>) => void;
+/** Principals were cut off: streams they hold must end. `concerns` also tells those that the cache no longer remembered. */
+export type ForgottenListener = (
+  forgotten: ReadonlySet<Principal>,
+  concerns: (principal: Principal) => boolean,
+) => void;
 
 /** Who a token belongs to, asked of the verifiers once and remembered under the token's SHA-256. */
 @Injectable()
@@ -54,7 +57,7 @@ export class VerifiedTokens {
       this.#known.delete(hash);
     }
     this.#asking.clear();
-    for (const listener of this.#listeners) listener(forgotten);
+    for (const listener of this.#listeners) listener(forgotten, (principal) => concerns(principal, kind, id));
   }
 
   /** Drops everything that a verifier accepted: its keys or its list changed. */
@@ -68,7 +71,7 @@ export class VerifiedTokens {
     }
     this.#refused.clear();
     this.#asking.clear();
-    for (const listener of this.#listeners) listener(forgotten);
+    for (const listener of this.#listeners) listener(forgotten, (principal) => principal.via === id);
   }
 
   /** Called with the Principals of each revocation; the set may be empty when none was remembered here. */

@@ -1,0 +1,77 @@
+import type { ServerResponse } from 'node:http';
+import { Injectable, type BeforeApplicationShutdown, type OnModuleDestroy } from '@nestjs/common';
+import { VerifiedTokens } from '../access/verified-tokens.js';
+import type { Principal } from '../providers/contract.js';
+
+const STREAMS_PER_CALLER = 50;
+const SWEEP_MS = 1000;
+/** Tokens are accepted this long after their end (security.md, Limits), so streams live as long. */
+const LEEWAY_SECONDS = 30;
+/** A client that has not read for this long is dropped: what it does not read, we would buffer. */
+const STALLED_MS = 30_000;
+
+interface OpenResponse {
+  readonly response: ServerResponse;
+  readonly principal: Principal;
+  /** Stays open by design: a GET stream or `subscriptions/listen`. */
+  readonly lasting: boolean;
+  stalledSince: number | null;
+}
+
+/** Open responses and who they belong to: they outlive neither their token nor its revocation. */
+@Injectable()
+export class Streams implements BeforeApplicationShutdown, OnModuleDestroy {
+  readonly #open = new Set<OpenResponse>();
+  readonly #forget: () => void;
+  #sweep: NodeJS.Timeout | undefined;
+
+  constructor(tokens: VerifiedTokens) {
+    this.#forget = tokens.onForgotten((forgotten, concerns) => {
+      for (const { principal, response } of this.#open)
+        if (forgotten.has(principal) || concerns(principal)) response.destroy();
+    });
+  }
+
+  /** Watches a response until it closes. @returns false: this caller has too many lasting streams; only then nothing is watched */
+  watch(
+    response: ServerResponse,
+    principal: Principal,
+    { lasting, limited }: { lasting: boolean; limited: boolean },
+  ): boolean {
+    if (lasting && limited && this.#lastingOf(principal) >= STREAMS_PER_CALLER) return false;
+    const entry: OpenResponse = { response, principal, lasting, stalledSince: null };
+    this.#open.add(entry);
+    response.once('close', () => this.#open.delete(entry));
+    this.#sweep ??= setInterval(() => this.#sweepOnce(), SWEEP_MS).unref();
+    return true;
+  }
+
+  onModuleDestroy(): void {
+    this.#forget();
+  }
+
+  /** Lasting streams would hold up the shutdown; calls in flight may finish. */
+  beforeApplicationShutdown(): void {
+    clearInterval(this.#sweep);
+    for (const { response, lasting } of this.#open) if (lasting) response.end();
+  }
+
+  #lastingOf({ key }: Principal): number {
+    let count = 0;
+    for (const { principal, lasting } of this.#open) if (lasting && principal.key === key) count++;
+    return count;
+  }
+
+  #sweepOnce(): void {
+    const now = Date.now();
+    for (const entry of this.#open) {
+      const { response, principal } = entry;
+      entry.stalledSince = response.writableNeedDrain ? (entry.stalledSince ?? now) : null;
+      const expired = principal.expiresAt !== null && (principal.expiresAt + LEEWAY_SECONDS) * 1000 <= now;
+      if (expired || (entry.stalledSince !== null && now - entry.stalledSince > STALLED_MS)) response.destroy();
+    }
+    if (this.#open.size > 0) return;
+    clearInterval(this.#sweep);
+    this.#sweep = undefined;
+  }
+}
