@@ -1,8 +1,8 @@
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
 import { seconds } from '../persistence/columns.js';
 
-/** What a revocation cuts off. */
-export type RevocationKind = 'token' | 'grant' | 'user' | 'client';
+/** What a revocation cuts off; `widened` cuts off nothing: what nodes remember of this Grant is out of date. */
+export type RevocationKind = 'token' | 'grant' | 'user' | 'client' | 'widened';
 
 /** One line of the append-only log by which every node learns of revocations. */
 @Entity('revocation_log')

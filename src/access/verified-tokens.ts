@@ -57,6 +57,7 @@ export class VerifiedTokens {
       this.#known.delete(hash);
     }
     this.#asking.clear();
+    if (kind === 'widened') return;
     for (const listener of this.#listeners) listener(forgotten, (principal) => concerns(principal, kind, id));
   }
 
@@ -111,6 +112,7 @@ function concerns(principal: Principal, kind: RevocationKind, id: string): boole
     case 'token':
       return principal.tokenId === id;
     case 'grant':
+    case 'widened':
       return principal.grantId === id;
     case 'user':
       return principal.user?.id === id;

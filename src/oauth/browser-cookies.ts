@@ -59,6 +59,16 @@ export class BrowserCookies {
     this.#set(reply, `gth_login_${subject}`, '', 0);
   }
 
+  /** A cookie of another page of ours, a value of `randomValue()`; null: none, or not of that form. */
+  read(request: FastifyRequest, name: string): string | null {
+    return this.#read(request, name);
+  }
+
+  /** Sets a cookie of another page of ours. `seconds` null: until the browser is closed; 0: it goes. */
+  set(reply: FastifyReply, name: string, value: string, seconds: number | null): void {
+    this.#set(reply, name, value, seconds);
+  }
+
   #sign(browser: string, subject: string): string {
     return createHmac('sha256', this.seals.key('page-form')).update(`${browser}.${subject}`).digest('base64url');
   }

@@ -2,10 +2,15 @@ import { Foundation1763856000000 } from '../../migrations/1763856000000-foundati
 import { Users1763856000100 } from '../../migrations/1763856000100-users.js';
 import { Oauth1763856000200 } from '../../migrations/1763856000200-oauth.js';
 import { Attempts1763856000300 } from '../../migrations/1763856000300-attempts.js';
+import { Account1763856000500 } from '../../migrations/1763856000500-account.js';
+import { Flows1763856000700 } from '../../migrations/1763856000700-flows.js';
 import { PersonalTokenRow } from '../access/personal-token.entity.js';
 import { ProofIdRow } from '../access/proof-id.entity.js';
 import { RevocationRow } from '../access/revocation.entity.js';
+import { AccountSignInRow } from '../account/account-sign-in.entity.js';
+import { StepUpLinkRow } from '../account/step-up-link.entity.js';
 import { EventRow } from '../audit/event.entity.js';
+import { FlowRow, FlowStepRow } from '../audit/flow.entity.js';
 import { AttemptRow } from '../oauth/attempt.entity.js';
 import { BrowserRow } from '../oauth/browser.entity.js';
 import { CimdDocumentRow } from '../oauth/cimd-document.entity.js';
@@ -16,11 +21,14 @@ import { InteractionRow } from '../oauth/interaction.entity.js';
 import { SigningKeyRow } from '../oauth/signing-key.entity.js';
 import { TokenRow } from '../oauth/token.entity.js';
 import { UpstreamTokenRow } from '../oauth/upstream-token.entity.js';
+import { AdmissionRow } from '../users/admission.entity.js';
 import { IdentityRow, UserRow } from '../users/user.entity.js';
 
 /** Every table, by the room that owns it. */
 export const entities = [
   EventRow,
+  FlowRow,
+  FlowStepRow,
   PersonalTokenRow,
   RevocationRow,
   ProofIdRow,
@@ -34,6 +42,9 @@ export const entities = [
   SigningKeyRow,
   TokenRow,
   UpstreamTokenRow,
+  AccountSignInRow,
+  StepUpLinkRow,
+  AdmissionRow,
   IdentityRow,
   UserRow,
 ] as const;
@@ -44,4 +55,6 @@ export const migrations = [
   Users1763856000100,
   Oauth1763856000200,
   Attempts1763856000300,
+  Account1763856000500,
+  Flows1763856000700,
 ] as const;
