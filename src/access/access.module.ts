@@ -4,6 +4,7 @@ import { Access } from './access.js';
 import { AdminTokens } from './admin-tokens.js';
 import { CallerAddresses } from './caller-address.js';
 import { FirstToken } from './first-token.js';
+import { PersonalTokenList } from './personal-token-list.js';
 import { PersonalTokens } from './personal-tokens.js';
 import { Revocations } from './revocations.js';
 import { ScopeCatalogue } from './scope-catalogue.js';
@@ -19,6 +20,7 @@ import { Verifiers } from './verifiers.js';
     AdminTokens,
     CallerAddresses,
     FirstToken,
+    PersonalTokenList,
     PersonalTokens,
     Revocations,
     ScopeCatalogue,
@@ -31,6 +33,7 @@ import { Verifiers } from './verifiers.js';
     AdminTokens,
     CallerAddresses,
     FirstToken,
+    PersonalTokenList,
     PersonalTokens,
     Revocations,
     ScopeCatalogue,

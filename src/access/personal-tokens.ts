@@ -39,7 +39,14 @@ export class PersonalTokens implements TokenVerifier {
     private readonly database: Database,
     private readonly events: Events,
     private readonly revocations: Revocations,
-  ) {}
+  ) {
+    revocations.hold({
+      cutOff: (userId) => [
+        sql`UPDATE personal_token SET revoked_at = ${Math.floor(Date.now() / 1000)} WHERE user_id = ${userId} AND revoked_at IS NULL`,
+      ],
+      erase: (userId) => [this.database.remove(PersonalTokenRow, { userId })],
+    });
+  }
 
   /** How a person's tokens find their owner; null: blocked or gone. Set by the room that knows users. */
   findOwnersBy(

@@ -19,6 +19,14 @@ export interface Revocation {
   readonly id: string;
 }
 
+/** What a room keeps of a person: the statements that end it, or leave nothing of it, together with the person's block or erasure. */
+export interface PersonalHolding {
+  /** Ends every token, sign-in and connection; nothing of it comes back when the person is let in again. */
+  cutOff(userId: string): readonly Statement[];
+  /** Deletes all of it, secrets and personal data included. */
+  erase(userId: string): readonly Statement[];
+}
+
 /**
  * The one way to cut something off. The tombstones and a line of the append-only log commit together; then the cache entries of this node go at
  * once. Other nodes hear of the line by Postgres NOTIFY, within milliseconds; should that be lost, and between processes on one SQLite file, they
@@ -31,6 +39,7 @@ export class Revocations implements OnModuleInit, OnApplicationShutdown {
   #seen = new Set<number>();
   #highest = 0;
   #heardAt = performance.now();
+  readonly #holdings: PersonalHolding[] = [];
 
   constructor(
     @Inject(Database) private readonly database: Database,
@@ -49,6 +58,21 @@ export class Revocations implements OnModuleInit, OnApplicationShutdown {
     ]);
     this.announce(revocations);
     return affected.slice(0, statements.length);
+  }
+
+  /** A room that keeps something of people says so, once. */
+  hold(holding: PersonalHolding): void {
+    this.#holdings.push(holding);
+  }
+
+  /** Statements that end what the rooms keep of a person; for the commit that blocks them. */
+  cutOff(userId: string): Statement[] {
+    return this.#holdings.flatMap((holding) => holding.cutOff(userId));
+  }
+
+  /** Statements that delete what the rooms keep of a person; for the commit that erases them. */
+  erase(userId: string): Statement[] {
+    return this.#holdings.flatMap((holding) => holding.erase(userId));
   }
 
   /** The line of the log, for a commit that the caller makes itself; call `announce` after it. */

@@ -3,6 +3,7 @@ import { DataSource } from 'typeorm';
 import { Settings } from '../config/settings.js';
 import { Database } from './database.js';
 import { openDatabase } from './open.js';
+import { Purge } from './purge.js';
 import { rootKeys } from './root-key.js';
 import { Seals } from './seals.js';
 import { prepareSchema } from './migrate.js';
@@ -24,7 +25,8 @@ import { Notifications } from './notifications.js';
     { provide: Database, inject: [DataSource], useFactory: (source: DataSource) => new Database(source) },
     { provide: Seals, inject: [Settings], useFactory: (settings: Settings) => new Seals(rootKeys(settings)) },
     Notifications,
+    Purge,
   ],
-  exports: [Database, Notifications, Seals],
+  exports: [Database, Notifications, Purge, Seals],
 })
 export class PersistenceModule {}

@@ -21,3 +21,11 @@ export function timeId(at: number): string {
   bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
   return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }
+
+/** The least id of that millisecond and everything after it: ids made earlier sort before it. */
+export function timeIdFloor(at: number): string {
+  const hex = Math.max(0, Math.min(Math.ceil(at), 2 ** 48 - 1))
+    .toString(16)
+    .padStart(12, '0');
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`;
+}

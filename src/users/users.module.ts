@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
+import { UserList } from './user-list.js';
 import { Users } from './users.js';
 
 /** People. */
-@Module({ providers: [Users], exports: [Users] })
+@Module({ providers: [UserList, Users], exports: [UserList, Users] })
 export class UsersModule {}

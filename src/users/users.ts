@@ -2,10 +2,11 @@ import { Inject, Injectable } from '@nestjs/common';
 import { Revocations } from '../access/revocations.js';
 import { Events } from '../audit/events.js';
 import { Settings } from '../config/settings.js';
-import { Database, DuplicateRow, expecting, type Statement } from '../persistence/database.js';
+import { CommitConflict, Database, DuplicateRow, expecting, type Statement } from '../persistence/database.js';
 import { admits } from '../protocol/rules.js';
 import { timeId } from '../protocol/time-id.js';
 import { LoginRefused, type Identity } from '../providers/contract.js';
+import { AdmissionRow } from './admission.entity.js';
 import { IdentityRow, UserRow } from './user.entity.js';
 
 /** Who did something to a person, and from where: for the Event. */
@@ -16,6 +17,12 @@ export interface Circumstances {
   readonly clientId?: string | null | undefined;
   readonly reference?: string | null | undefined;
 }
+
+/** What an administrator may change of a person. */
+export type UserChange = {
+  readonly status?: UserRow['status'] | undefined;
+  readonly roles?: readonly string[] | undefined;
+};
 
 /** The person proved who they are, but an administrator blocked them. */
 export class PersonBlocked extends LoginRefused {
@@ -152,6 +159,41 @@ export class Users {
     return true;
   }
 
+  /**
+   * Sets status and roles in one commit, provided that both still are what the administrator saw in `seen`.
+   * @returns false: no such person, or somebody was faster
+   */
+  async change(seen: UserRow, wanted: UserChange, circumstances: Circumstances): Promise<boolean> {
+    const { id } = seen;
+    const status = wanted.status ?? seen.status;
+    const roles = wanted.roles ? [...new Set(wanted.roles)].sort() : seen.roles;
+    const rolesChange = roles.join() !== seen.roles.join();
+    const statements = [
+      expecting(
+        1,
+        this.database.update(UserRow, rolesChange ? { status, roles, ruleRoles: [] } : { status }, {
+          id,
+          status: seen.status,
+          roles: seen.roles,
+        }),
+      ),
+      ...(status === 'blocked' && seen.status !== status ? this.revocations.cutOff(id) : []),
+      ...(status === seen.status
+        ? []
+        : [this.#event(status === 'blocked' ? 'user.blocked' : 'user.unblocked', id, circumstances)]),
+      ...(rolesChange
+        ? [this.#event('user.roles_changed', id, circumstances, { detail: { from: seen.roles, to: roles } })]
+        : []),
+    ];
+    try {
+      await this.revocations.revoke([{ kind: 'user', id }], statements);
+      return true;
+    } catch (error) {
+      if (error instanceof CommitConflict && error.index === 0) return false;
+      throw error;
+    }
+  }
+
   /** Removes the person's name, address and accounts, and cuts off every token; the Events keep the bare id. False: no such person. */
   async erase(id: string, circumstances: Circumstances, alsoRemove: readonly Statement[] = []): Promise<boolean> {
     if (!(await this.find(id))) return false;
@@ -159,7 +201,9 @@ export class Users {
       [{ kind: 'user', id }],
       [
         this.database.remove(IdentityRow, { userId: id }),
+        this.database.remove(AdmissionRow, { userId: id }),
         expecting(1, this.database.remove(UserRow, { id })),
+        ...this.revocations.erase(id),
         ...alsoRemove,
         this.#event('user.erased', id, circumstances),
       ],
@@ -173,6 +217,7 @@ export class Users {
     if (user.status === status) return true;
     const change = [
       expecting(1, this.database.update(UserRow, { status }, { id })),
+      ...(status === 'blocked' ? this.revocations.cutOff(id) : []),
       this.#event(status === 'blocked' ? 'user.blocked' : 'user.unblocked', id, circumstances),
     ];
     await (status === 'blocked'

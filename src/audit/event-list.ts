@@ -1,0 +1,93 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { Database, sql, type Statement } from '../persistence/database.js';
+import { slice, type Key } from '../persistence/keyset.js';
+import { timeIdFloor } from '../protocol/time-id.js';
+import type { EventRow } from './event.entity.js';
+
+/** Which Events; every given one must fit. */
+export interface EventFilter {
+  readonly type?: string | undefined;
+  readonly outcome?: EventRow['outcome'] | undefined;
+  readonly actor?: string | undefined;
+  readonly user?: string | undefined;
+  readonly client?: string | undefined;
+  readonly grant?: string | undefined;
+  readonly provider?: string | undefined;
+  readonly reference?: string | undefined;
+  /** Epoch milliseconds, included. */
+  readonly since?: number | undefined;
+  /** Epoch milliseconds, excluded. */
+  readonly until?: number | undefined;
+}
+
+type Raw = Omit<EventRow, 'userId' | 'clientId' | 'grantId' | 'detail'> & {
+  user_id: string | null;
+  client_id: string | null;
+  grant_id: string | null;
+  detail: string | null;
+};
+
+/** Rows that the export reads at once: what it holds in memory. */
+const EXPORT_PAGE = 500;
+
+/** The audit log as it is read. */
+@Injectable()
+export class EventList {
+  constructor(@Inject(Database) private readonly database: Database) {}
+
+  /** Newest first; `next` is null on the last page. */
+  async page(
+    filter: EventFilter,
+    { after, limit, ascending = false }: { after: Key | null; limit: number; ascending?: boolean },
+  ): Promise<{ items: EventRow[]; next: Key | null }> {
+    const { rows, more } = await slice<Raw>(this.database, {
+      from: sql`SELECT id, at, type, outcome, actor, user_id, client_id, grant_id, provider, ip, reference, detail FROM event`,
+      where: conditions(filter),
+      order: ['id'],
+      after,
+      limit,
+      ascending,
+    });
+    return { items: rows.map(eventOf), next: more ? [rows.at(-1)!.id] : null };
+  }
+
+  /** Everything that fits and was written before the export began, oldest first; it holds one page at a time. */
+  async *export(filter: EventFilter): AsyncGenerator<EventRow> {
+    const until = Math.min(filter.until ?? Infinity, Date.now() + 1);
+    let after: Key | null = null;
+    do {
+      const page: { items: EventRow[]; next: Key | null } = await this.page(
+        { ...filter, until },
+        { after, limit: EXPORT_PAGE, ascending: true },
+      );
+      yield* page.items;
+      after = page.next;
+    } while (after !== null);
+  }
+}
+
+function conditions(filter: EventFilter): Statement[] {
+  const { type, outcome, actor, user, client, grant, provider, reference, since, until } = filter;
+  return [
+    type !== undefined && sql`type = ${type}`,
+    outcome !== undefined && sql`outcome = ${outcome}`,
+    actor !== undefined && sql`actor = ${actor}`,
+    user !== undefined && sql`user_id = ${user}`,
+    client !== undefined && sql`client_id = ${client}`,
+    grant !== undefined && sql`grant_id = ${grant}`,
+    provider !== undefined && sql`provider = ${provider}`,
+    reference !== undefined && sql`reference = ${reference}`,
+    since !== undefined && sql`id >= ${timeIdFloor(since)}`,
+    until !== undefined && sql`id < ${timeIdFloor(until)}`,
+  ].filter((condition) => condition !== false);
+}
+
+function eventOf({ user_id: userId, client_id: clientId, grant_id: grantId, detail, ...rest }: Raw): EventRow {
+  return {
+    ...rest,
+    userId,
+    clientId,
+    grantId,
+    detail: detail === null ? null : (JSON.parse(detail) as Record<string, unknown>),
+  };
+}

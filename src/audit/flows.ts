@@ -1,0 +1,175 @@
+import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { LRUCache } from 'lru-cache';
+import { Database, sql, type Statement } from '../persistence/database.js';
+import { recogniseClient, type ClientTraits } from '../protocol/known-client.js';
+import { timeId } from '../protocol/time-id.js';
+
+/** Seconds for which a trace is kept. */
+export const FLOW_SECONDS = 7 * 86_400;
+/** Traces kept at most. */
+export const FLOWS_KEPT = 100_000;
+/** Steps kept of one trace: a browser can reload a page for ever. */
+const STEPS_KEPT = 60;
+/** Steps that wait to be written; what comes beyond them, in a flood, is dropped. */
+const WAITING = 2000;
+const BATCH = 200;
+/** What came before `/authorize` is remembered for this long, by this process only. */
+const PRELUDE_MS = 900_000;
+
+/** Where a sign-in can stand. */
+export type FlowStepName =
+  | 'discovery'
+  | 'registration'
+  | 'document'
+  | 'authorize'
+  | 'consent'
+  | 'upstream'
+  | 'callback'
+  | 'token'
+  | 'first-call';
+
+/** One step of a sign-in attempt. */
+export interface FlowStep {
+  readonly step: FlowStepName;
+  /** Default `ok`. */
+  readonly outcome?: 'ok' | 'refused' | 'failed' | undefined;
+  /** Which check failed; a name of `remedies.ts` brings its remedy. */
+  readonly check?: string | undefined;
+  /** Never a token, code or secret. */
+  readonly detail?: Readonly<Record<string, unknown>> | undefined;
+  readonly clientId?: string | null | undefined;
+  readonly userId?: string | null | undefined;
+  readonly grantId?: string | null | undefined;
+  readonly provider?: string | null | undefined;
+  readonly ip?: string | null | undefined;
+  /** What the client said of itself, to recognise it by. */
+  readonly traits?: ClientTraits | undefined;
+}
+
+interface TimedStep extends FlowStep {
+  readonly at: number;
+}
+
+/**
+ * Traces of sign-in attempts. A step is noted at once and written a moment later, together with others: a trace never delays a sign-in and never
+ * fails one. Discovery and registration happen before an attempt has a reference: they are remembered by caller and client, and join the trace
+ * when `/authorize` comes.
+ */
+@Injectable()
+export class Flows implements OnApplicationShutdown {
+  readonly #log = new Logger('Flows');
+  readonly #prelude = new LRUCache<string, TimedStep[]>({ max: 5000, ttl: PRELUDE_MS });
+  #waiting: Statement[][] = [];
+  #writing: Promise<void> | null = null;
+
+  constructor(@Inject(Database) private readonly database: Database) {}
+
+  /** A step of the attempt with this reference; the first one opens its trace. */
+  step(reference: string, step: FlowStep): void {
+    const clientId = step.clientId ?? null;
+    const early = [
+      ...(clientId === null ? [] : this.#take(`client ${clientId}`)),
+      ...(step.step === 'authorize' ? this.#take(callerKey(step.ip, step.traits?.userAgent)) : []),
+    ].sort((a, b) => a.at - b.at);
+    const now = Date.now();
+    this.#enqueue([
+      upsertFlow(reference, step, now),
+      ...early.map((one) => insertStep(reference, one)),
+      insertStep(reference, { ...step, at: now }),
+    ]);
+  }
+
+  /** A step of whatever attempt ended in this Grant: `/token`, the first call. Nothing happens when there is none. */
+  stepOfGrant(grantId: string, step: FlowStep): void {
+    const now = Date.now();
+    const outcome = outcomeAfter(step);
+    this.#enqueue([
+      insertStepOfGrant(grantId, { ...step, at: now }),
+      sql`UPDATE flow SET outcome = ${outcome}, failed_check = ${step.check ?? null}, updated_at = ${now} WHERE grant_id = ${grantId}`,
+    ]);
+  }
+
+  /** A step before there is an attempt: discovery by an address, registration of a client. */
+  early(step: FlowStep): void {
+    const key = step.clientId ? `client ${step.clientId}` : callerKey(step.ip, step.traits?.userAgent);
+    const before = step.clientId ? this.#take(callerKey(step.ip, step.traits?.userAgent)) : [];
+    const steps = [...(this.#prelude.get(key) ?? []), ...before];
+    if (steps.length >= 10 || (step.step === 'discovery' && steps.some((one) => one.step === 'discovery'))) return;
+    this.#prelude.set(
+      key,
+      [...steps, { ...step, at: Date.now() }].sort((a, b) => a.at - b.at),
+    );
+  }
+
+  /** Waits until everything noted so far is written. */
+  async settled(): Promise<void> {
+    while (this.#waiting.length > 0 || this.#writing) {
+      this.#begin();
+      await this.#writing;
+    }
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.settled();
+  }
+
+  #take(key: string): TimedStep[] {
+    const steps = this.#prelude.get(key) ?? [];
+    this.#prelude.delete(key);
+    return steps;
+  }
+
+  #enqueue(statements: Statement[]): void {
+    if (this.#waiting.length >= WAITING) return;
+    this.#waiting.push(statements);
+    setImmediate(() => this.#begin());
+  }
+
+  #begin(): void {
+    if (this.#writing || this.#waiting.length === 0) return;
+    const statements = this.#waiting.splice(0, BATCH).flat();
+    this.#writing = this.database
+      .commit(statements)
+      .then(
+        () => undefined,
+        (error: unknown) => this.#log.warn(`a sign-in trace could not be written: ${String(error)}`),
+      )
+      .finally(() => {
+        this.#writing = null;
+        this.#begin();
+      });
+  }
+}
+
+function outcomeAfter({ step, outcome = 'ok' }: FlowStep): string {
+  if (outcome !== 'ok') return outcome;
+  return step === 'token' || step === 'first-call' ? 'done' : 'open';
+}
+
+function upsertFlow(reference: string, step: FlowStep, now: number): Statement {
+  const recognised = step.traits ? recogniseClient({ clientId: step.clientId, ...step.traits }) : null;
+  return sql`INSERT INTO flow (id, reference, client_id, recognised, user_id, grant_id, provider, ip, outcome, failed_check, updated_at)
+    VALUES (${timeId(now)}, ${reference}, ${step.clientId ?? null}, ${recognised}, ${step.userId ?? null}, ${step.grantId ?? null}, ${step.provider ?? null}, ${step.ip ?? null}, ${outcomeAfter(step)}, ${step.check ?? null}, ${now})
+    ON CONFLICT (reference) DO UPDATE SET
+      client_id = COALESCE(excluded.client_id, flow.client_id), recognised = COALESCE(flow.recognised, excluded.recognised),
+      user_id = COALESCE(excluded.user_id, flow.user_id), grant_id = COALESCE(excluded.grant_id, flow.grant_id),
+      provider = COALESCE(excluded.provider, flow.provider), ip = COALESCE(excluded.ip, flow.ip),
+      outcome = excluded.outcome, failed_check = excluded.failed_check, updated_at = excluded.updated_at`;
+}
+
+// In a SELECT list Postgres takes a bare parameter for text.
+function insertStep(reference: string, { at, step, outcome, check, detail }: TimedStep): Statement {
+  return sql`INSERT INTO flow_step (id, reference, at, step, outcome, failed_check, detail)
+    SELECT CAST(${timeId(at)} AS text), CAST(${reference} AS text), CAST(${at} AS bigint), CAST(${step} AS text), CAST(${outcome ?? 'ok'} AS text), CAST(${check ?? null} AS text), CAST(${detail ? JSON.stringify(detail) : null} AS text)
+    WHERE (SELECT COUNT(*) FROM flow_step WHERE reference = ${reference}) < ${STEPS_KEPT}`;
+}
+
+function insertStepOfGrant(grantId: string, { at, step, outcome, check, detail }: TimedStep): Statement {
+  return sql`INSERT INTO flow_step (id, reference, at, step, outcome, failed_check, detail)
+    SELECT CAST(${timeId(at)} AS text), f.reference, CAST(${at} AS bigint), CAST(${step} AS text), CAST(${outcome ?? 'ok'} AS text), CAST(${check ?? null} AS text), CAST(${detail ? JSON.stringify(detail) : null} AS text)
+    FROM flow f WHERE f.grant_id = ${grantId} AND (SELECT COUNT(*) FROM flow_step s WHERE s.reference = f.reference) < ${STEPS_KEPT}`;
+}
+
+function callerKey(ip: string | null | undefined, userAgent: string | null | undefined): string {
+  return `caller ${ip ?? ''} ${userAgent ?? ''}`;
+}

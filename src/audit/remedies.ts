@@ -1,0 +1,38 @@
+/** What to do when a check of a sign-in failed, by the check's name. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  'unknown-client':
+    'The client sent an id that is not registered here (any more). Remove the server from the client and add it again, or clear the client’s stored registration.',
+  'client-blocked': 'An administrator blocked this client. Set its status to active if that was a mistake.',
+  'client-pending': 'The client waits for approval: set its status to active.',
+  'client-document':
+    'The client’s metadata document could not be fetched or is not valid. Check that this server may reach that host, or set GATEHOUSE_CLIENT_ID_DOCUMENTS=off so that clients register instead.',
+  'registration-metadata': 'The client tried to register with values that are refused; the detail names them.',
+  'registration-closed': 'Registration is closed: pre-register the client, or set GATEHOUSE_REGISTRATION.',
+  'redirect-uri':
+    'The redirect URI is not one the client registered. The client must register again, or an administrator adds the URI to it.',
+  resource:
+    'The client asked for another resource than this server’s MCP URL. Configure the client with exactly that URL.',
+  scope: 'The client asked for scopes that nobody may have here, or that this client is not allowed.',
+  pkce: 'The code verifier does not match the challenge, or PKCE was not used. Update the client.',
+  'authorization-request': 'The authorization request is not valid; the detail says why.',
+  'request-expired':
+    'The sign-in took longer than ten minutes, or its page was kept open. Start again from the client.',
+  'other-browser': 'The sign-in was continued in another browser than it began in, or cookies are off.',
+  'consent-denied': 'The person did not approve. Nothing is wrong here.',
+  'upstream-denied': 'The person or the identity provider refused the sign-in.',
+  'upstream-unavailable':
+    'The identity provider did not answer in time or answered garbage. Check that this server reaches it, and its client id and secret.',
+  'upstream-configuration':
+    'The identity provider refused our client id, secret or callback. Register exactly the callback URL that the provider list shows.',
+  'not-admitted': 'No rule of GATEHOUSE_ALLOW admits this account. Add one, or let the person use another account.',
+  'user-blocked': 'An administrator blocked this person.',
+  'code-expired':
+    'The code came too late or twice: codes live for a minute and work once. The client must begin again.',
+  'client-authentication': 'The client’s secret or assertion is wrong. Register the client again.',
+  'grant-revoked': 'The connection was revoked. Sign in again from the client.',
+};
+
+/** How to mend a failed check; null: nothing more is known than the step's detail. */
+export function remedyOf(check: string | null): string | null {
+  return check === null ? null : (REMEDIES[check] ?? null);
+}

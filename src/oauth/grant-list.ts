@@ -1,0 +1,116 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { Database, sql, type Statement } from '../persistence/database.js';
+import { slice, type Key } from '../persistence/keyset.js';
+
+/** Whether a Grant still opens something. */
+export type GrantStatus = 'active' | 'expired' | 'revoked';
+
+/** Which Grants; every given one must fit. */
+export interface GrantFilter {
+  readonly user?: string | undefined;
+  readonly client?: string | undefined;
+  readonly provider?: string | undefined;
+  readonly status?: GrantStatus | undefined;
+}
+
+/** A Grant with the names of those it joins. Times are epoch seconds. */
+export interface ListedGrant {
+  readonly id: string;
+  /** `name` and `email` are null, `status` is null too, when the person was erased. */
+  readonly user: {
+    readonly id: string;
+    readonly name: string | null;
+    readonly email: string | null;
+    readonly status: 'active' | 'blocked' | null;
+  };
+  /** `name` is null when the Client was deleted. */
+  readonly client: { readonly id: string; readonly name: string | null };
+  readonly provider: string | null;
+  readonly scopes: readonly string[];
+  readonly resource: string;
+  readonly status: GrantStatus;
+  readonly createdAt: number;
+  readonly lastUsedAt: number | null;
+  readonly expiresAt: number;
+  readonly revokedAt: number | null;
+}
+
+/** Grants as an administrator, or the person they belong to, looks through them. */
+@Injectable()
+export class GrantList {
+  constructor(@Inject(Database) private readonly database: Database) {}
+
+  /** Newest first; `next` is null on the last page. */
+  async page(
+    filter: GrantFilter,
+    { after, limit }: { after: Key | null; limit: number },
+  ): Promise<{ items: ListedGrant[]; next: Key | null }> {
+    return this.#page(conditions(filter), after, limit);
+  }
+
+  /** null: there was never one of that id. */
+  async find(id: string): Promise<ListedGrant | null> {
+    return (await this.#page([sql`g.id = ${id}`], null, 1)).items[0] ?? null;
+  }
+
+  async #page(
+    where: readonly Statement[],
+    after: Key | null,
+    limit: number,
+  ): Promise<{ items: ListedGrant[]; next: Key | null }> {
+    const { rows, more } = await slice<RawGrant>(this.database, {
+      from: sql`SELECT g.id, g.user_id, g.client_id, g.provider, g.scope, g.resource, g.created_at, g.expires_at, g.last_used_at, g.revoked_at, u.name AS user_name, u.email AS user_email, u.status AS user_status, c.name AS client_name FROM oauth_grant g LEFT JOIN gatehouse_user u ON u.id = g.user_id LEFT JOIN oauth_client c ON c.id = g.client_id`,
+      where,
+      order: ['g.created_at', 'g.id'],
+      after,
+      limit,
+    });
+    const last = rows.at(-1);
+    return { items: rows.map(grantOf), next: more && last ? [last.created_at, last.id] : null };
+  }
+}
+
+interface RawGrant {
+  id: string;
+  user_id: string;
+  client_id: string;
+  provider: string | null;
+  scope: string;
+  resource: string;
+  created_at: number;
+  expires_at: number;
+  last_used_at: number | null;
+  revoked_at: number | null;
+  user_name: string | null;
+  user_email: string | null;
+  user_status: 'active' | 'blocked' | null;
+  client_name: string | null;
+}
+
+function conditions({ user, client, provider, status }: GrantFilter): Statement[] {
+  const now = Math.floor(Date.now() / 1000);
+  return [
+    user !== undefined && sql`g.user_id = ${user}`,
+    client !== undefined && sql`g.client_id = ${client}`,
+    provider !== undefined && sql`g.provider = ${provider}`,
+    status === 'revoked' && sql`g.revoked_at IS NOT NULL`,
+    status === 'expired' && sql`g.revoked_at IS NULL AND g.expires_at <= ${now}`,
+    status === 'active' && sql`g.revoked_at IS NULL AND g.expires_at > ${now}`,
+  ].filter((condition) => condition !== false);
+}
+
+function grantOf(raw: RawGrant): ListedGrant {
+  return {
+    id: raw.id,
+    user: { id: raw.user_id, name: raw.user_name, email: raw.user_email, status: raw.user_status },
+    client: { id: raw.client_id, name: raw.client_name },
+    provider: raw.provider,
+    scopes: raw.scope.split(' ').filter(Boolean),
+    resource: raw.resource,
+    status: raw.revoked_at !== null ? 'revoked' : raw.expires_at <= Date.now() / 1000 ? 'expired' : 'active',
+    createdAt: raw.created_at,
+    lastUsedAt: raw.last_used_at,
+    expiresAt: raw.expires_at,
+    revokedAt: raw.revoked_at,
+  };
+}
