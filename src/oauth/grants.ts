@@ -88,6 +88,14 @@ export class Grants {
     return rows.filter((row) => row.revokedAt === null && row.expiresAt > now());
   }
 
+  /** The provider instance of a person's newest Grant; null: none is known. */
+  async latestProvider(userId: string): Promise<string | null> {
+    const [newest] = await this.database
+      .repository(GrantRow)
+      .find({ where: { userId }, order: { createdAt: 'DESC' }, take: 1 });
+    return newest?.provider ?? null;
+  }
+
   /**
    * Ends a connection at once and everywhere: tombstone, Tokens, consent, Event and revocation log in one commit. Idempotent: the engine calls it for
    * three models in parallel. The Grant is updated before its Tokens are deleted; the other order deadlocks against `/token` on Postgres.

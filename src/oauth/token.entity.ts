@@ -10,6 +10,7 @@ export type TokenKind = 'AuthorizationCode' | 'RefreshToken' | 'AccessToken' | '
 @Index('ix_oauth_token_user', ['userId'])
 @Index('ix_oauth_token_client', ['clientId'])
 @Index('ix_oauth_token_expiry', ['expiresAt'])
+@Index('ix_oauth_token_answer', ['consumedAt'], { where: 'answer IS NOT NULL' })
 export class TokenRow {
   /** SHA-256 of the value, base64url. */
   @PrimaryColumn('text', { name: 'id_hash' }) idHash!: string;

@@ -1,0 +1,217 @@
+import { errors, type Adapter, type AdapterPayload } from 'oidc-provider';
+import type { ProofIds } from '../../access/proof-ids.js';
+import type { Browsers } from '../browsers.js';
+import type { Clients } from '../clients.js';
+import type { Grants } from '../grants.js';
+import type { Interactions } from '../interactions.js';
+import type { Tokens } from '../tokens.js';
+import type { TokenKind } from '../token.entity.js';
+import { currentUnit } from './unit.js';
+
+/** The stores behind the engine's models. */
+export interface EngineStores {
+  readonly clients: Clients;
+  readonly grants: Grants;
+  readonly tokens: Tokens;
+  readonly browsers: Browsers;
+  readonly interactions: Interactions;
+  readonly proofIds: ProofIds;
+}
+
+/** The adapter of one of the engine's models. @throws Error for a model that no enabled feature uses */
+export function adapterFor(model: string, stores: EngineStores): Adapter {
+  switch (model) {
+    case 'Client':
+      return new ClientAdapter(stores.clients);
+    case 'Grant':
+      return new GrantAdapter(stores.grants);
+    case 'Session':
+      return new BrowserAdapter(stores.browsers);
+    case 'Interaction':
+      return new InteractionAdapter(stores.interactions);
+    case 'ReplayDetection':
+      return new ProofIdAdapter(stores.proofIds);
+    case 'AuthorizationCode':
+    case 'RefreshToken':
+    case 'AccessToken':
+    case 'PushedAuthorizationRequest':
+      return new TokenAdapter(model, stores);
+    default:
+      return new UnusedAdapter(model);
+  }
+}
+
+/** Refuses everything: what a model does not need must never be called. */
+class UnusedAdapter implements Adapter {
+  constructor(protected readonly model: string) {}
+  async find(_id: string): Promise<AdapterPayload | undefined> {
+    return undefined;
+  }
+  async findByUid(_uid: string): Promise<AdapterPayload | undefined> {
+    return undefined;
+  }
+  async findByUserCode(): Promise<undefined> {
+    return undefined;
+  }
+  async upsert(_id: string, _payload: AdapterPayload, _expiresIn?: number): Promise<void> {
+    throw new Error(`the engine must not write a ${this.model}`);
+  }
+  async consume(_id: string): Promise<void> {
+    throw new Error(`the engine must not consume a ${this.model}`);
+  }
+  async destroy(_id: string): Promise<void> {}
+  async revokeByGrantId(_grantId: string): Promise<void> {}
+}
+
+/** NUL cannot be stored or compared as text on Postgres; nothing of ours holds one. */
+const isPossible = (id: string): boolean => id !== '' && id.length <= 4096 && !id.includes('\0');
+
+class ClientAdapter extends UnusedAdapter {
+  constructor(private readonly clients: Clients) {
+    super('Client');
+  }
+
+  /** Blocked Clients are unknown; metadata document Clients are resolved by their document, not by their row. */
+  override async find(id: string): Promise<AdapterPayload | undefined> {
+    const row = isPossible(id) ? await this.clients.find(id) : null;
+    if (!row || row.status === 'blocked' || row.source === 'cimd') return undefined;
+    return { ...row.metadata, client_id: row.id, client_id_issued_at: row.createdAt, gatehouse_trusted: row.trusted };
+  }
+}
+
+class GrantAdapter extends UnusedAdapter {
+  constructor(private readonly grants: Grants) {
+    super('Grant');
+  }
+
+  override async find(id: string): Promise<AdapterPayload | undefined> {
+    const row = isPossible(id) ? await this.grants.find(id) : null;
+    return row ? { ...row.payload, jti: row.id } : undefined;
+  }
+
+  override async destroy(id: string): Promise<void> {
+    await revoke(this.grants, id);
+  }
+}
+
+class BrowserAdapter extends UnusedAdapter {
+  constructor(private readonly browsers: Browsers) {
+    super('Session');
+  }
+
+  override async find(id: string): Promise<AdapterPayload | undefined> {
+    return (isPossible(id) && (await this.browsers.find(id))) || undefined;
+  }
+
+  override async findByUid(uid: string): Promise<AdapterPayload | undefined> {
+    return (await this.browsers.findByUid(uid)) ?? undefined;
+  }
+
+  override async upsert(id: string, { jti: _id, ...payload }: AdapterPayload): Promise<void> {
+    await this.browsers.keep(id, payload);
+  }
+
+  override async destroy(id: string): Promise<void> {
+    await this.browsers.end(id);
+  }
+}
+
+class InteractionAdapter extends UnusedAdapter {
+  constructor(private readonly interactions: Interactions) {
+    super('Interaction');
+  }
+
+  override async find(uid: string): Promise<AdapterPayload | undefined> {
+    return (isPossible(uid) && (await this.interactions.find(uid))) || undefined;
+  }
+
+  override async upsert(uid: string, payload: AdapterPayload): Promise<void> {
+    await this.interactions.keep(uid, { ...payload });
+  }
+
+  /** The engine ends an Interaction when its browser comes back to be sent on: only one such request may go on. */
+  override async destroy(uid: string): Promise<void> {
+    if (!(await this.interactions.end(uid))) throw new errors.SessionNotFound('interaction session not found');
+  }
+}
+
+class ProofIdAdapter extends UnusedAdapter {
+  constructor(private readonly proofIds: ProofIds) {
+    super('ReplayDetection');
+  }
+
+  override async find(id: string): Promise<AdapterPayload | undefined> {
+    return (await this.proofIds.isUsed(id)) ? { jti: id, kind: 'ReplayDetection' } : undefined;
+  }
+
+  /** Two nodes can both have found it unused: the insert decides. */
+  override async upsert(id: string, payload: AdapterPayload): Promise<void> {
+    if (!(await this.proofIds.use(id, Number(payload.exp))))
+      throw new errors.InvalidRequest('the proof was used before');
+  }
+}
+
+class TokenAdapter extends UnusedAdapter {
+  constructor(
+    private readonly kind: TokenKind,
+    private readonly stores: EngineStores,
+  ) {
+    super(kind);
+  }
+
+  override async find(value: string): Promise<AdapterPayload | undefined> {
+    if (!isPossible(value) || !this.#mayBe(value)) return undefined;
+    const found = await this.stores.tokens.find(this.kind, value);
+    if (!found) return undefined;
+    const unit = currentUnit();
+    if (unit) unit.presented = this.kind;
+    return { ...found.payload, jti: value, ...(found.consumed === undefined ? {} : { consumed: found.consumed }) };
+  }
+
+  /** Inside a `/token` request it waits for the commit. */
+  override async upsert(
+    value: string,
+    { jti: _value, consumed: _consumed, ...payload }: AdapterPayload,
+  ): Promise<void> {
+    const unit = currentUnit();
+    if (unit) {
+      unit.inserts.push(this.stores.tokens.insert(this.kind, value, payload));
+      unit.grantId = payload.grantId ?? unit.grantId;
+      unit.userId = payload.accountId ?? unit.userId;
+      unit.clientId = payload.clientId ?? unit.clientId;
+      return;
+    }
+    await this.stores.tokens.save(this.kind, value, payload);
+  }
+
+  override async consume(value: string): Promise<void> {
+    const unit = currentUnit();
+    if (unit) {
+      unit.consumed = { kind: this.kind, value };
+      return;
+    }
+    if (!(await this.stores.tokens.consume(value)))
+      throw new errors.InvalidRequestUri('the request_uri was already used');
+  }
+
+  /** The engine destroys a token only together with its Grant; see `revokeByGrantId`. */
+  override async destroy(_value: string): Promise<void> {}
+
+  override async revokeByGrantId(grantId: string): Promise<void> {
+    await revoke(this.stores.grants, grantId);
+  }
+
+  /** The prefix tells access from refresh tokens, so that `/revoke` and `/introspect` ask the database once. */
+  #mayBe(value: string): boolean {
+    if (this.kind === 'AccessToken') return value.startsWith('gth_at_');
+    return this.kind !== 'RefreshToken' || value.startsWith('gth_rt_');
+  }
+}
+
+/** Inside `/token` the engine revokes only for reuse; elsewhere because the Client asked (`/revoke`). */
+async function revoke(grants: Grants, id: string): Promise<void> {
+  const unit = currentUnit();
+  const replayed = unit?.presented === 'RefreshToken' ? 'refresh-token-reused' : 'code-replayed';
+  if (unit) await grants.revoke(id, { actor: 'system', reason: replayed });
+  else await grants.revoke(id, { actor: 'client', reason: 'client' });
+}

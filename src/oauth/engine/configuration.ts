@@ -1,0 +1,132 @@
+import type { ClientMetadata as EngineClientMetadata, Configuration, JWKS, KoaContextWithOIDC } from 'oidc-provider';
+import { errors } from 'oidc-provider';
+import type { Settings } from '../../config/settings.js';
+import { ASSERTION_ALGORITHMS, AUTH_METHODS } from '../../protocol/client-metadata.js';
+import { GRANT_SECONDS } from '../grants.js';
+import { gatehousePolicy } from './interaction-policy.js';
+import { adapterFor, type EngineStores } from './adapter.js';
+
+/** Seconds that the engine's things live. */
+const LIFE = { code: 60, interaction: 600, browser: 14 * 86_400, idToken: 600, pushedRequest: 90 } as const;
+
+/** What the engine asks of the house. */
+export interface EngineHouse {
+  readonly settings: Settings;
+  readonly stores: EngineStores;
+  /** The scopes a resource has: of `/mcp` those the tools declare, of the admin API `admin`. */
+  readonly scopesOf: (resource: string) => readonly string[];
+  /** undefined: unknown or blocked. */
+  readonly findAccount: NonNullable<Configuration['findAccount']>;
+  readonly loadExistingGrant: NonNullable<Configuration['loadExistingGrant']>;
+  readonly renderError: NonNullable<Configuration['renderError']>;
+  readonly fetch: NonNullable<Configuration['fetch']>;
+  readonly allowDocumentFetch: (clientId: string) => Promise<boolean>;
+  readonly allowDocumentClient: (clientId: string, metadata: EngineClientMetadata) => Promise<boolean>;
+}
+
+/** The cookies of the engine; `__Host-` where browsers accept the prefix. */
+export function cookieNames(secure: boolean) {
+  return {
+    session: `${secure ? '__Host-' : ''}gth_browser`,
+    interaction: 'gth_interaction',
+    resume: 'gth_resume',
+  };
+}
+
+/** oidc-provider's configuration; as-engine.md §1 gives the reasons. */
+export function configurationOf(house: EngineHouse, keys: { jwks: JWKS; cookies: readonly string[] }): Configuration {
+  const { settings } = house;
+  const cookie = { signed: true, httpOnly: true, sameSite: 'lax', secure: settings.secure } as const;
+  return {
+    adapter: (model) => adapterFor(model, house.stores),
+    jwks: keys.jwks,
+    findAccount: house.findAccount,
+    loadExistingGrant: house.loadExistingGrant,
+    renderError: house.renderError,
+    fetch: house.fetch,
+    clientDefaults: {
+      grant_types: ['authorization_code', 'refresh_token'],
+      response_types: ['code'],
+      token_endpoint_auth_method: 'none',
+      id_token_signed_response_alg: 'ES256',
+    },
+    // Non-empty, or the engine drops what it does not know.
+    extraClientMetadata: {
+      properties: ['software_id', 'software_version', 'gatehouse_trusted'],
+      validator: () => undefined,
+    },
+    clientAuthMethods: [...AUTH_METHODS],
+    responseTypes: ['code'],
+    scopes: ['openid'],
+    claims: { openid: ['sub', 'name', 'email', 'email_verified'] },
+    pkce: { required: () => true },
+    enabledJWA: {
+      idTokenSigningAlgValues: ['ES256'],
+      clientAuthSigningAlgValues: [...ASSERTION_ALGORITHMS],
+      dPoPSigningAlgValues: [...ASSERTION_ALGORITHMS],
+    },
+    clientBasedCORS: () => true,
+    clockTolerance: 30,
+    routes: {
+      authorization: '/authorize',
+      token: '/token',
+      revocation: '/revoke',
+      introspection: '/introspect',
+      jwks: '/jwks',
+      pushed_authorization_request: '/par',
+    },
+    cookies: { keys: [...keys.cookies], names: cookieNames(settings.secure), long: cookie, short: cookie },
+    interactions: { policy: gatehousePolicy(), url: (_, { prompt, uid }) => `/${prompt.name}/${uid}` },
+    issueRefreshToken: async (_, client) => client.grantTypeAllowed('refresh_token'),
+    rotateRefreshToken: true,
+    expiresWithSession: async () => false,
+    revokeGrantPolicy: () => true,
+    ttl: {
+      AuthorizationCode: LIFE.code,
+      AccessToken: settings.values.accessTokenTtl,
+      RefreshToken: settings.values.refreshTokenTtl,
+      Grant: GRANT_SECONDS,
+      Interaction: LIFE.interaction,
+      Session: LIFE.browser,
+      IdToken: LIFE.idToken,
+      PushedAuthorizationRequest: LIFE.pushedRequest,
+    },
+    features: featuresOf(house),
+  };
+}
+
+function featuresOf(house: EngineHouse): NonNullable<Configuration['features']> {
+  const { settings } = house;
+  return {
+    devInteractions: { enabled: false },
+    userinfo: { enabled: false },
+    rpInitiatedLogout: { enabled: false },
+    dPoP: { enabled: true },
+    revocation: { enabled: true },
+    introspection: { enabled: true, allowedPolicy: async (_, client, token) => token.clientId === client.clientId },
+    pushedAuthorizationRequests: { enabled: true },
+    // `/register` is answered by us; the engine only reads what we stored.
+    registration: { enabled: false },
+    clientIdMetadataDocument: {
+      enabled: settings.values.clientIdDocuments,
+      ack: 'draft-02',
+      allowFetch: async (_, clientId) => house.allowDocumentFetch(clientId),
+      allowClient: async (_, client) => house.allowDocumentClient(client.clientId, client.metadata()),
+      cacheDuration: { min: 30, max: 30 },
+    },
+    resourceIndicators: {
+      enabled: true,
+      defaultResource: async () => settings.mcpUrl,
+      useGrantedResource: async () => true,
+      getResourceServerInfo: async (_: KoaContextWithOIDC, resource: string) => {
+        if (resource !== settings.mcpUrl && resource !== settings.adminUrl) throw new errors.InvalidTarget();
+        return {
+          audience: resource,
+          scope: house.scopesOf(resource).join(' '),
+          accessTokenFormat: 'opaque',
+          accessTokenTTL: settings.values.accessTokenTtl,
+        };
+      },
+    },
+  };
+}

@@ -1,0 +1,319 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Inject, Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { Provider, type JWKS, type KoaContextWithOIDC } from 'oidc-provider';
+import { ProofIds } from '../../access/proof-ids.js';
+import { ScopeCatalogue } from '../../access/scope-catalogue.js';
+import { Events } from '../../audit/events.js';
+import { Settings } from '../../config/settings.js';
+import { Database } from '../../persistence/database.js';
+import { Seals } from '../../persistence/seals.js';
+import { isDocumentUrl, isFault, readClientMetadata } from '../../protocol/client-metadata.js';
+import { isUsable, redirectMatches } from '../../protocol/redirect-uri.js';
+import { mintToken, sha256 } from '../../protocol/token.js';
+import { Users } from '../../users/users.js';
+import { Browsers } from '../browsers.js';
+import { CimdDocuments } from '../cimd-documents.js';
+import { Clients, hashOfClient } from '../clients.js';
+import { Consents } from '../consents.js';
+import { Grants, type NewGrant } from '../grants.js';
+import { Interactions } from '../interactions.js';
+import { SigningKeys } from '../signing-keys.js';
+import { Tokens } from '../tokens.js';
+import { AuthorizeErrors } from './authorize-errors.js';
+import { configurationOf } from './configuration.js';
+import type { KnownScopes } from './request-fixes.js';
+import { TokenRequests } from './token-requests.js';
+
+/** How often each node looks for a rotated signing key. */
+const KEY_POLL_MS = 30_000;
+
+type RawHandler = (req: IncomingMessage, res: ServerResponse) => Promise<void>;
+
+/** An Interaction as the pages see it. */
+export interface InteractionDetails {
+  readonly uid: string;
+  readonly prompt: { readonly name: string };
+  /** The authorization request, as fixed: `client_id`, `redirect_uri`, `scope`, `resource`, `state`, … */
+  readonly params: Readonly<Record<string, unknown>>;
+  /** Who is signed in to this browser; undefined: nobody. */
+  readonly session?: { readonly accountId?: string | undefined; readonly uid?: string | undefined } | undefined;
+  /** What it was finished with; undefined: it was not. */
+  readonly result?: Readonly<Record<string, unknown>> | undefined;
+  /** Where a finished one goes on. */
+  readonly returnTo: string;
+}
+
+/**
+ * The authorization server's protocol engine (oidc-provider), behind words of ours. `handle` serves its endpoints; the pages read an Interaction with
+ * `interactionDetails`, then end it with `finish` or `refuse`, both of which write the whole response: call `reply.hijack()` before.
+ */
+@Injectable()
+export class Engine implements OnModuleInit, OnApplicationShutdown {
+  readonly #log = new Logger('Engine');
+  #provider!: Provider;
+  #callback!: RawHandler;
+  #keyIds = '';
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    @Inject(Settings) private readonly settings: Settings,
+    @Inject(Database) private readonly database: Database,
+    @Inject(Seals) private readonly seals: Seals,
+    @Inject(SigningKeys) private readonly keys: SigningKeys,
+    @Inject(Clients) private readonly clients: Clients,
+    @Inject(Grants) private readonly grants: Grants,
+    @Inject(Tokens) private readonly tokens: Tokens,
+    @Inject(Browsers) private readonly browsers: Browsers,
+    @Inject(Interactions) private readonly interactions: Interactions,
+    @Inject(Consents) private readonly consents: Consents,
+    @Inject(ProofIds) private readonly proofIds: ProofIds,
+    @Inject(CimdDocuments) private readonly documents: CimdDocuments,
+    @Inject(ScopeCatalogue) private readonly catalogue: ScopeCatalogue,
+    @Inject(Users) private readonly users: Users,
+    @Inject(Events) private readonly events: Events,
+    @Inject(AuthorizeErrors) private readonly errors: AuthorizeErrors,
+    @Inject(TokenRequests) private readonly tokenRequests: TokenRequests,
+  ) {}
+
+  async onModuleInit(): Promise<void> {
+    await this.refreshKeys();
+    this.#timer = setInterval(() => {
+      this.refreshKeys().catch((error: unknown) => this.#log.warn(`signing keys were not read: ${String(error)}`));
+    }, KEY_POLL_MS);
+    this.#timer.unref();
+  }
+
+  onApplicationShutdown(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Looks for rotated signing keys now; the engine fixes its keys at construction, so a change makes a new one behind the mount. */
+  async refreshKeys(): Promise<void> {
+    const keys = await this.keys.current();
+    const ids = keys.map(({ kid }) => kid).join(' ');
+    if (ids === this.#keyIds) return;
+    this.#provider = this.#build({ keys } as JWKS);
+    this.#callback = this.#provider.callback() as unknown as RawHandler;
+    this.#keyIds = ids;
+  }
+
+  /** Serves one of the engine's endpoints on the raw request and response. */
+  async handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    await this.#callback(req, res);
+  }
+
+  /** The Interaction whose cookie this browser holds; null: none, over, or its browser has signed out meanwhile. */
+  async interactionDetails(req: IncomingMessage, res: ServerResponse): Promise<InteractionDetails | null> {
+    try {
+      return (await this.#provider.interactionDetails(req as never, res as never)) as unknown as InteractionDetails;
+    } catch (error) {
+      if ((error as { name?: unknown }).name === 'SessionNotFound') return null;
+      throw error;
+    }
+  }
+
+  /**
+   * Ends an Interaction well: sign-in and consent at once, then the browser is sent on to the code. Write nothing to the response before but headers.
+   * @param done `accountId` is the User id; `grantId` comes from `createGrant` or `Grants.create`
+   */
+  async finish(req: IncomingMessage, res: ServerResponse, done: { accountId: string; grantId: string }): Promise<void> {
+    const interaction = await this.#provider.interactionDetails(req as never, res as never);
+    const before = interaction.session;
+    if (before && before.accountId !== done.accountId) {
+      // Somebody else signs in on this browser: the old sign-in ends here, so that the engine needs no page with a script to switch accounts.
+      await this.browsers.endByUid(before.uid);
+      delete interaction.session;
+      await interaction.persist();
+    }
+    const consent = { grantId: done.grantId };
+    const signedIn = interaction.prompt.name === 'login' || before?.accountId !== done.accountId;
+    await this.#provider.interactionFinished(
+      req as never,
+      res as never,
+      signedIn ? { login: { accountId: done.accountId }, consent } : { consent },
+    );
+  }
+
+  /** Ends an Interaction with an error for the client: `access_denied`, `temporarily_unavailable`, `server_error`. The person has acted, so it redirects. */
+  async refuse(req: IncomingMessage, res: ServerResponse, why: { error: string; description: string }): Promise<void> {
+    await this.#provider.interactionFinished(
+      req as never,
+      res as never,
+      { error: why.error, error_description: why.description },
+      { mergeWithLastSubmission: false },
+    );
+  }
+
+  /** Makes a Grant with its Event. @returns its id */
+  async createGrant(grant: NewGrant): Promise<string> {
+    const { id, statements } = this.grants.create(grant);
+    await this.database.commit(statements);
+    return id;
+  }
+
+  /** The scopes that authorization requests may name. */
+  get knownScopes(): KnownScopes {
+    return { names: this.scopesOf(this.settings.mcpUrl), defaults: this.settings.values.defaultScopes };
+  }
+
+  /** Every scope that a token for this resource can have. */
+  scopesOf(resource: string): readonly string[] {
+    if (resource === this.settings.adminUrl) return ['admin'];
+    const { defaultScopes, requiredScopes } = this.settings.values;
+    return [...new Set([...defaultScopes, ...requiredScopes, ...this.catalogue.names])].filter(
+      (name) => name !== 'openid',
+    );
+  }
+
+  /** Is this metadata acceptable to the engine too? @returns what is wrong; null: nothing */
+  async faultOfClient(metadata: Record<string, unknown>): Promise<string | null> {
+    try {
+      const { Client } = this.#provider as unknown as { Client: { validate(metadata: unknown): Promise<void> } };
+      await Client.validate({ client_id: 'candidate', client_secret: 'unused', ...metadata });
+      return null;
+    } catch (error) {
+      const description = (error as { error_description?: unknown }).error_description;
+      if (typeof description === 'string') return description;
+      throw error;
+    }
+  }
+
+  #build(jwks: JWKS): Provider {
+    const provider = new Provider(
+      this.settings.publicUrl,
+      configurationOf(
+        {
+          settings: this.settings,
+          stores: {
+            clients: this.clients,
+            grants: this.grants,
+            tokens: this.tokens,
+            browsers: this.browsers,
+            interactions: this.interactions,
+            proofIds: this.proofIds,
+          },
+          scopesOf: (resource) => this.scopesOf(resource),
+          findAccount: (_, id) => this.#findAccount(id),
+          loadExistingGrant: (ctx) => this.#loadExistingGrant(ctx),
+          renderError: (ctx, out, error) => this.errors.render(ctx, out, error),
+          fetch: (url, options) => this.#fetch(String(url), options),
+          allowDocumentFetch: (id) => this.#allowDocumentFetch(id),
+          allowDocumentClient: (id, metadata) => this.#allowDocumentClient(id, metadata),
+        },
+        { jwks, cookies: this.seals.keys('engine-cookies').map((key) => key.toString('base64url')) },
+      ),
+    );
+    this.#pinUrls(provider);
+    replaceModelParts(provider);
+    provider.use((ctx, next) => this.tokenRequests.commitAround(ctx as KoaContextWithOIDC, next));
+    provider.use((ctx, next) => this.errors.guardRedirects(ctx as KoaContextWithOIDC, next));
+    provider.on('server_error', (ctx: KoaContextWithOIDC, error: Error) => this.errors.explain(ctx, error));
+    provider.on('grant.error', (ctx: KoaContextWithOIDC, error: Error) => this.tokenRequests.noteRefusal(ctx, error));
+    (provider as NodeJS.EventEmitter).on('error', (error: Error) => this.#log.error(error.stack ?? error.message));
+    return provider;
+  }
+
+  /** Every URL comes from GATEHOUSE_PUBLIC_URL, never from `Host` or `X-Forwarded-*` (security.md 45). */
+  #pinUrls(provider: Provider): void {
+    const { protocol, host } = new URL(this.settings.publicUrl);
+    Object.defineProperties(provider.request, {
+      protocol: { get: () => protocol.slice(0, -1) },
+      host: { get: () => host },
+    });
+  }
+
+  async #findAccount(id: string) {
+    const user = id.includes('\0') ? null : await this.users.find(id);
+    if (!user || user.status === 'blocked') return undefined;
+    return {
+      accountId: user.id,
+      claims: () => ({
+        sub: user.id,
+        ...(user.name === null ? {} : { name: user.name }),
+        ...(user.email === null ? {} : { email: user.email, email_verified: true }),
+      }),
+    };
+  }
+
+  /**
+   * The Grant of this request: the one a page has just made; or a new one when the same person approved the same before and began this navigation by
+   * themselves (security.md 13). Never an old one: installations of one metadata document share a client id.
+   */
+  async #loadExistingGrant(ctx: KoaContextWithOIDC) {
+    const { oidc } = ctx;
+    const made = (oidc.result as { consent?: { grantId?: string } } | undefined)?.consent?.grantId;
+    if (made !== undefined) return this.#provider.Grant.find(made);
+    const { session, client, params } = oidc;
+    if (!session?.accountId || !client || oidc.prompts.has('consent') || oidc.prompts.has('login')) return undefined;
+    if (!['none', 'same-origin'].includes(ctx.get('sec-fetch-site'))) return undefined;
+    const row = await this.clients.find(client.clientId);
+    if (row?.status !== 'active') return undefined;
+    const resource = String(params?.['resource']);
+    const scopes = [...oidc.requestParamScopes];
+    const subject = {
+      userId: session.accountId,
+      clientId: row.id,
+      redirectUri: String(params?.['redirect_uri']),
+      resource,
+      clientHash: hashOfClient(row),
+      scopes,
+    };
+    if (!(await this.consents.covering(subject))) return undefined;
+    const provider = await this.grants.latestProvider(session.accountId);
+    const id = await this.createGrant({ ...subject, provider });
+    return this.#provider.Grant.find(id);
+  }
+
+  /** Everything the engine fetches: metadata documents and clients' key sets. Its own dispatcher is ignored; the guard is in `outbound/`. */
+  async #fetch(url: string, options: RequestInit | undefined): Promise<Response> {
+    // The engine asks for documents by `accept`, for key sets by `Accept`; both are Headers by now, so the address decides.
+    void options;
+    const isDocument = this.#wantedDocuments.has(url);
+    const { body, maxAge } = await this.documents.get(url, isDocument ? 'document' : 'keys');
+    const headers = { 'content-type': 'application/json', 'cache-control': `max-age=${maxAge}` };
+    if (!isDocument) return new Response(body, { headers });
+    const metadata = readClientMetadata(JSON.parse(body));
+    return new Response(JSON.stringify({ ...metadata, client_id: url }), { headers });
+  }
+
+  /** Addresses presented as client_id: what is fetched from them is a document, never a key set. */
+  readonly #wantedDocuments = new Set<string>();
+
+  async #allowDocumentFetch(id: string): Promise<boolean> {
+    if (!isDocumentUrl(id) || new URL(id).origin === this.settings.publicUrl) return false;
+    if (this.settings.values.registration === 'closed' && (await this.clients.find(id))?.status !== 'active')
+      return false;
+    if (this.#wantedDocuments.size > 10_000) this.#wantedDocuments.clear();
+    this.#wantedDocuments.add(id);
+    return true;
+  }
+
+  async #allowDocumentClient(id: string, metadata: unknown): Promise<boolean> {
+    const read = readClientMetadata(metadata);
+    if (isFault(read)) return false;
+    const known = await this.clients.find(id);
+    if (!known && this.settings.values.registration === 'closed') return false;
+    return (await this.clients.recordDocument(id, read)).status !== 'blocked';
+  }
+}
+
+/** Parts of the engine's models that are ours: token values, redirect matching, secrets kept as hashes. */
+function replaceModelParts(provider: Provider): void {
+  const models = provider as unknown as Record<'AccessToken' | 'RefreshToken' | 'Client', { prototype: object }>;
+  Object.assign(models.AccessToken.prototype, {
+    generateTokenId(this: { format: string }): string {
+      this.format = 'opaque';
+      return mintToken('gth_at_');
+    },
+  });
+  Object.assign(models.RefreshToken.prototype, { generateTokenId: () => mintToken('gth_rt_') });
+  Object.assign(models.Client.prototype, {
+    redirectUriAllowed(this: { redirectUris: string[]; gatehouse_trusted?: boolean }, uri: string): boolean {
+      return redirectMatches(this.redirectUris, uri) && isUsable(uri, { trusted: this.gatehouse_trusted === true });
+    },
+    // Both are SHA-256 of 256 random bits: comparing them leaks nothing about the secret.
+    compareClientSecret(this: { clientSecret: string }, secret: string): boolean {
+      return this.clientSecret === sha256(secret);
+    },
+  });
+}

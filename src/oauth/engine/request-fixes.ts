@@ -1,0 +1,73 @@
+import { canonicalResource, type Resources } from '../../protocol/resource.js';
+import { askedScopes, parseScope } from '../../protocol/scope.js';
+
+/** What authorization requests are read against. */
+export interface KnownScopes {
+  readonly names: readonly string[];
+  readonly defaults: readonly string[];
+}
+
+/** Parameters that mean something only with `openid`; some clients send a `nonce` all the same. */
+const OPENID_ONLY = ['nonce', 'max_age', 'claims', 'acr_values', 'id_token_hint'];
+const PROMPTS = ['none', 'login', 'consent'];
+/** Makes the engine answer `invalid_target`: no resource has this name. */
+const NO_RESOURCE = 'urn:gatehouse:no-such-resource';
+
+/**
+ * An authorization request as the engine understands it (as-engine.md §8): missing scope and resource are added, the resource is canonical, unknown
+ * scopes are dropped. A repeated parameter is left as it is: the engine refuses it (RFC 6749 §3.1). Only a second `resource` is `invalid_target`
+ * (RFC 8707 §2).
+ */
+export function fixAuthorizationRequest(
+  asked: URLSearchParams,
+  known: KnownScopes,
+  resources: Resources,
+): URLSearchParams {
+  const fixed = new URLSearchParams(asked);
+  // A pushed request was put right when it was pushed.
+  if (fixed.has('request_uri')) return fixed;
+  const resource = targetOf(fixed.getAll('resource'), resources);
+  fixed.set('resource', resource);
+  if (fixed.getAll('scope').length < 2) {
+    const admin = resource === resources.adminUrl;
+    const scopes = askedScopes(
+      fixed.get('scope') ?? undefined,
+      admin ? { names: ['admin'], defaults: ['admin'] } : known,
+    );
+    fixed.set('scope', scopes.join(' '));
+    if (!scopes.includes('openid')) for (const name of OPENID_ONLY) fixed.delete(name);
+  }
+  const prompt = fixed.getAll('prompt');
+  if (prompt.length === 1) {
+    const kept = parseScope(prompt[0]).filter((value) => PROMPTS.includes(value));
+    if (kept.length > 0) fixed.set('prompt', kept.join(' '));
+    else fixed.delete('prompt');
+  }
+  // Only the query is offered: an error must be answered by the page rules, which look at redirects.
+  const mode = fixed.get('response_mode');
+  if (mode !== null && mode !== 'query') fixed.set('response_mode', 'unsupported');
+  if (mode === '') fixed.delete('response_mode');
+  return fixed;
+}
+
+/** A `/token` body with a canonical `resource`, and without scopes that mean nothing here (`offline_access`). */
+export function fixTokenRequest(asked: URLSearchParams, known: KnownScopes, resources: Resources): URLSearchParams {
+  const fixed = new URLSearchParams(asked);
+  const named = fixed.getAll('resource');
+  if (named.length > 0) fixed.set('resource', targetOf(named, resources));
+  const scope = fixed.getAll('scope');
+  if (scope.length === 1) {
+    const names = parseScope(scope[0]);
+    const kept = names.filter((name) => name !== 'offline_access');
+    if (kept.length > 0) fixed.set('scope', kept.join(' '));
+    else fixed.delete('scope');
+  }
+  return fixed;
+}
+
+function targetOf(named: readonly string[], resources: Resources): string {
+  if (named.length > 1) return NO_RESOURCE;
+  const [one] = named;
+  if (one === undefined || one === '') return resources.mcpUrl;
+  return canonicalResource(one, resources) ?? NO_RESOURCE;
+}

@@ -1,0 +1,108 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { KoaContextWithOIDC } from 'oidc-provider';
+import { Settings } from '../../config/settings.js';
+import { DatabaseUnavailable } from '../../persistence/faults.js';
+import { RateLimit } from '../../protocol/rate-limit.js';
+import { Grants } from '../grants.js';
+import { Tokens, type Exchange, type StoredAnswer } from '../tokens.js';
+import { currentUnit, inUnit, TokenUnit } from './unit.js';
+
+/** Token requests of one User through one Client, a minute: SDKs refresh once for each parallel call. */
+const PER_MINUTE = 300;
+
+/** Makes each `/token` request one commit, made before the answer leaves (as-engine.md §4). */
+@Injectable()
+export class TokenRequests {
+  readonly #limit = new RateLimit({ perMinute: PER_MINUTE });
+
+  constructor(
+    @Inject(Settings) private readonly settings: Settings,
+    @Inject(Tokens) private readonly tokens: Tokens,
+    @Inject(Grants) private readonly grants: Grants,
+  ) {}
+
+  /** Koa middleware: collects what the engine writes, then commits it, or drops it when the request is refused. */
+  async commitAround(ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> {
+    if (ctx.path !== '/token') return next();
+    const unit = new TokenUnit();
+    await inUnit(unit, next);
+    try {
+      if (ctx.status < 400) await this.#commit(ctx, unit);
+      else if (unit.wrongVerifierFor !== null) await this.tokens.countWrongVerifier(unit.wrongVerifierFor);
+    } catch (error) {
+      if (!(error instanceof DatabaseUnavailable)) throw error;
+      answerUnavailable(ctx, error);
+    }
+  }
+
+  /** Called when the engine refuses a request: a wrong PKCE verifier counts against its code. */
+  noteRefusal(ctx: KoaContextWithOIDC, error: Error): void {
+    const unit = currentUnit();
+    const detail = (error as { error_detail?: unknown }).error_detail;
+    const code = ctx.oidc.params?.['code'];
+    if (unit && typeof code === 'string' && typeof detail === 'string' && /PKCE|code_verifier/.test(detail))
+      unit.wrongVerifierFor = code;
+  }
+
+  async #commit(ctx: KoaContextWithOIDC, unit: TokenUnit): Promise<void> {
+    const { consumed, grantId } = unit;
+    if (!consumed || grantId === null) throw new Error('a token answer without a consumed token and a grant');
+    if (this.settings.values.rateLimits) {
+      const wait = this.#limit.take(`${unit.clientId} ${unit.userId}`);
+      if (wait > 0) return answerTooMany(ctx, wait);
+    }
+    const answer: StoredAnswer = {
+      body: ctx.body,
+      scope: text(ctx.oidc.params?.['scope']),
+      resource: text(ctx.oidc.params?.['resource']),
+    };
+    const exchange: Exchange = {
+      ...consumed,
+      grantId,
+      inserts: unit.inserts,
+      answer,
+      userId: unit.userId,
+      clientId: unit.clientId,
+    };
+    const result = await this.tokens.exchange(exchange);
+    if (result === 'dead') return answerInvalidGrant(ctx);
+    if (result === 'replayed') await this.#answerReplay(ctx, exchange);
+  }
+
+  /** Somebody consumed it a moment ago: a refresh token gets that answer again; a code ends its Grant (RFC 6749 §4.1.2). */
+  async #answerReplay(ctx: KoaContextWithOIDC, { kind, value, grantId, answer }: Exchange): Promise<void> {
+    if (kind !== 'RefreshToken') {
+      await this.grants.revoke(grantId, { actor: 'system', reason: 'code-replayed' });
+      return answerInvalidGrant(ctx);
+    }
+    const stored = await this.tokens.answerOf(value);
+    // A retry asks the same; anything else would have to be a second successor.
+    if (stored?.scope !== answer.scope || stored.resource !== answer.resource) return answerInvalidGrant(ctx);
+    ctx.body = stored.body;
+  }
+}
+
+/** 503: nothing was consumed, the credential is still good (real-clients T2). */
+export function answerUnavailable(ctx: KoaContextWithOIDC, error: DatabaseUnavailable): void {
+  ctx.status = 503;
+  ctx.set('Retry-After', String(error.retryAfter));
+  ctx.body = {
+    error: 'temporarily_unavailable',
+    error_description: 'the server cannot reach its database now; try again',
+  };
+}
+
+function answerTooMany(ctx: KoaContextWithOIDC, wait: number): void {
+  ctx.status = 429;
+  ctx.set('Retry-After', String(wait));
+  ctx.body = { error: 'temporarily_unavailable', error_description: 'too many token requests; try again later' };
+}
+
+function answerInvalidGrant(ctx: KoaContextWithOIDC): void {
+  ctx.status = 400;
+  ctx.body = { error: 'invalid_grant', error_description: 'grant request is invalid' };
+}
+
+function text(value: unknown): string | null {
+  return typeof value === 'string' ? value : null;
+}

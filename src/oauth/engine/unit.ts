@@ -1,0 +1,32 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Statement } from '../../persistence/database.js';
+import type { TokenKind } from '../token.entity.js';
+
+/**
+ * What one `/token` request wants to write. The engine consumes, then saves, then may still refuse; collected here, all of it is committed at once
+ * before the answer leaves, or nothing is (as a refused request must consume nothing).
+ */
+export class TokenUnit {
+  /** What kind of token the client presented; null: none that is known. */
+  presented: TokenKind | null = null;
+  /** The code or refresh token that this request uses up. */
+  consumed: { readonly kind: TokenKind; readonly value: string } | null = null;
+  readonly inserts: Statement[] = [];
+  grantId: string | null = null;
+  userId: string | null = null;
+  clientId: string | null = null;
+  /** The code whose PKCE verifier was wrong. */
+  wrongVerifierFor: string | null = null;
+}
+
+const units = new AsyncLocalStorage<TokenUnit>();
+
+/** Runs one `/token` request; `currentUnit` finds `unit` meanwhile. */
+export function inUnit<T>(unit: TokenUnit, run: () => Promise<T>): Promise<T> {
+  return units.run(unit, run);
+}
+
+/** undefined: not inside a `/token` request, so writes happen at once. */
+export function currentUnit(): TokenUnit | undefined {
+  return units.getStore();
+}

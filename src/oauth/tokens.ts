@@ -1,0 +1,188 @@
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { Inject, Injectable } from '@nestjs/common';
+import { Events } from '../audit/events.js';
+import { CommitConflict, Database, expecting, sql, type Statement } from '../persistence/database.js';
+import { sha256 } from '../protocol/token.js';
+import { TokenRow, type TokenKind } from './token.entity.js';
+
+/** For this many seconds a used refresh token still gets the answer it got (real-clients T1). */
+export const LEEWAY_SECONDS = 30;
+/** So many wrong PKCE verifiers end a code (security.md 29). */
+const MAX_WRONG_VERIFIERS = 5;
+
+/** A stored token as the engine asks for it. */
+export interface FoundToken {
+  readonly payload: Record<string, unknown>;
+  /** Consumed longer ago than the leeway, or a code at all; undefined: usable. */
+  readonly consumed: number | undefined;
+}
+
+/** The answer of a `/token` request, and what was asked: a retry must ask the same. */
+export interface StoredAnswer {
+  readonly body: unknown;
+  readonly scope: string | null;
+  readonly resource: string | null;
+}
+
+/** What one `/token` request writes. */
+export interface Exchange {
+  readonly kind: TokenKind;
+  /** The code or refresh token itself: the key that seals the answer is derived from it. */
+  readonly value: string;
+  readonly grantId: string;
+  readonly inserts: readonly Statement[];
+  readonly answer: StoredAnswer;
+  readonly userId: string | null;
+  readonly clientId: string | null;
+}
+
+/** `replayed`: somebody else consumed it first. `dead`: its Grant is gone. */
+export type ExchangeResult = 'done' | 'replayed' | 'dead';
+
+interface Found {
+  payload: string;
+  consumed_at: number | string | null;
+  failures: number;
+  now: number | string;
+}
+
+/** Codes, refresh tokens, access tokens and pushed requests: stored under their SHA-256 only. */
+@Injectable()
+export class Tokens {
+  constructor(
+    @Inject(Database) private readonly database: Database,
+    @Inject(Events) private readonly events: Events,
+  ) {}
+
+  /** A statement that stores one. `payload` must not hold the value. */
+  insert(kind: TokenKind, value: string, payload: Record<string, unknown>): Statement {
+    const text = (name: string): string | null => (typeof payload[name] === 'string' ? payload[name] : null);
+    return this.database.insert(TokenRow, {
+      idHash: sha256(value),
+      kind,
+      grantId: text('grantId'),
+      userId: text('accountId'),
+      clientId: text('clientId'),
+      consumedAt: null,
+      answer: null,
+      failures: 0,
+      expiresAt: Number(payload['exp']),
+      payload,
+    });
+  }
+
+  /** Stores one at once. `payload` must not hold the value. */
+  async save(kind: TokenKind, value: string, payload: Record<string, unknown>): Promise<void> {
+    await this.database.commit([this.insert(kind, value, payload)]);
+  }
+
+  /** null: unknown, or a code that too many wrong verifiers ended. While a refresh token is in its leeway it does not look consumed. */
+  async find(kind: TokenKind, value: string): Promise<FoundToken | null> {
+    const hash = sha256(value);
+    const found = await this.database.row<Found>(
+      this.database.dialect === 'postgres'
+        ? sql`SELECT payload, consumed_at, failures, CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS bigint) AS now FROM oauth_token WHERE id_hash = ${hash} AND kind = ${kind}`
+        : sql`SELECT payload, consumed_at, failures, unixepoch() AS now FROM oauth_token WHERE id_hash = ${hash} AND kind = ${kind}`,
+    );
+    if (!found || found.failures >= MAX_WRONG_VERIFIERS) return null;
+    const consumedAt = found.consumed_at === null ? null : Number(found.consumed_at);
+    const lenient = kind === 'RefreshToken' && consumedAt !== null && Number(found.now) - consumedAt < LEEWAY_SECONDS;
+    return {
+      payload: JSON.parse(found.payload) as Record<string, unknown>,
+      consumed: consumedAt === null || lenient ? undefined : consumedAt,
+    };
+  }
+
+  /**
+   * Uses up a code or refresh token and stores what it gave, in one commit: the living Grant is locked first (the revoker locks it first too), then one
+   * conditional UPDATE decides who consumed the token, by the database's clock.
+   * @throws DatabaseUnavailable nothing was consumed
+   */
+  async exchange(exchange: Exchange): Promise<ExchangeResult> {
+    const { grantId, value, kind } = exchange;
+    const sealed = kind === 'RefreshToken' ? sealAnswer(value, exchange.answer) : null;
+    const statements = [
+      expecting(1, this.#lockGrant(grantId)),
+      expecting(1, this.#consume(sha256(value), sealed)),
+      ...exchange.inserts,
+      this.events.record({
+        type: kind === 'RefreshToken' ? 'token.refreshed' : 'token.issued',
+        actor: exchange.userId,
+        userId: exchange.userId,
+        clientId: exchange.clientId,
+        grantId,
+      }),
+    ];
+    try {
+      await this.database.commit(statements);
+      return 'done';
+    } catch (error) {
+      if (!(error instanceof CommitConflict) || error.index > 1) throw error;
+      return error.index === 0 ? 'dead' : 'replayed';
+    }
+  }
+
+  /** What the request that consumed this refresh token answered; null: too long ago, or never. */
+  async answerOf(value: string): Promise<StoredAnswer | null> {
+    const row = await this.database.row<{ answer: string | null }>(
+      sql`SELECT answer FROM oauth_token WHERE id_hash = ${sha256(value)} AND kind = ${'RefreshToken'}`,
+    );
+    return row?.answer ? openAnswer(value, row.answer) : null;
+  }
+
+  /** One conditional UPDATE. @returns false: it was consumed before */
+  async consume(value: string): Promise<boolean> {
+    const [rows] = await this.database.commit([this.#consume(sha256(value), null)]);
+    return rows === 1;
+  }
+
+  /** Counts a wrong PKCE verifier against a code. */
+  async countWrongVerifier(code: string): Promise<void> {
+    await this.database.commit([
+      sql`UPDATE oauth_token SET failures = failures + 1 WHERE id_hash = ${sha256(code)} AND kind = ${'AuthorizationCode'}`,
+    ]);
+  }
+
+  /** A statement that erases answers whose leeway is over. */
+  eraseAnswers(): Statement {
+    return this.database.dialect === 'postgres'
+      ? sql`UPDATE oauth_token SET answer = NULL WHERE answer IS NOT NULL AND consumed_at < CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS bigint) - ${LEEWAY_SECONDS}`
+      : sql`UPDATE oauth_token SET answer = NULL WHERE answer IS NOT NULL AND consumed_at < unixepoch() - ${LEEWAY_SECONDS}`;
+  }
+
+  #lockGrant(id: string): Statement {
+    return this.database.dialect === 'postgres'
+      ? sql`SELECT id FROM oauth_grant WHERE id = ${id} AND revoked_at IS NULL FOR SHARE`
+      : sql`SELECT id FROM oauth_grant WHERE id = ${id} AND revoked_at IS NULL`;
+  }
+
+  #consume(hash: string, answer: string | null): Statement {
+    return this.database.dialect === 'postgres'
+      ? sql`UPDATE oauth_token SET consumed_at = CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS bigint), answer = ${answer} WHERE id_hash = ${hash} AND consumed_at IS NULL`
+      : sql`UPDATE oauth_token SET consumed_at = unixepoch(), answer = ${answer} WHERE id_hash = ${hash} AND consumed_at IS NULL`;
+  }
+}
+
+/** Only who holds the old token can read the answer: the database has its hash alone. */
+function answerKey(value: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', value, 'gatehouse', 'refresh-answer', 32));
+}
+
+function sealAnswer(value: string, answer: StoredAnswer): string {
+  const iv = randomBytes(12);
+  const cipher = createCipheriv('aes-256-gcm', answerKey(value), iv);
+  return Buffer.concat([
+    iv,
+    cipher.update(JSON.stringify(answer), 'utf8'),
+    cipher.final(),
+    cipher.getAuthTag(),
+  ]).toString('base64url');
+}
+
+function openAnswer(value: string, sealed: string): StoredAnswer {
+  const bytes = Buffer.from(sealed, 'base64url');
+  const decipher = createDecipheriv('aes-256-gcm', answerKey(value), bytes.subarray(0, 12));
+  decipher.setAuthTag(bytes.subarray(-16));
+  const text = Buffer.concat([decipher.update(bytes.subarray(12, -16)), decipher.final()]).toString('utf8');
+  return JSON.parse(text) as StoredAnswer;
+}
