@@ -1,17 +1,10 @@
 import { TokenError, type Strategy, type VerifyFunction } from 'passport-oauth2';
 import { type Outbound, OutboundFailed } from '../outbound/outbound.js';
-import { type LoginAsk, LoginRefused, UpstreamUnavailable } from './contract.js';
+import { type LoginAsk, UpstreamUnavailable } from './contract.js';
+import { readCallback, reportOurFault, safeCode } from './upstream-errors.js';
 
 /** Milliseconds for everything one sign-in asks of its upstream. */
 const DEADLINE_MS = 8000;
-
-/** Codes of a token endpoint that mean: our registration there is wrong. Nobody can sign in until an operator mends it. */
-const OUR_FAULTS: Readonly<Record<string, string>> = {
-  incorrect_client_credentials: 'CLIENT_ID and CLIENT_SECRET',
-  invalid_client: 'CLIENT_ID and CLIENT_SECRET',
-  unauthorized_client: 'CLIENT_ID and CLIENT_SECRET',
-  redirect_uri_mismatch: 'the callback URL registered there',
-};
 
 /** What a strategy learned of the person; `profile` is the upstream's own JSON. */
 export interface StrategyLogin {
@@ -104,39 +97,6 @@ export class PassportLogin {
     reportOurFault(this.id, cause.code, this.house.log);
     return new UpstreamUnavailable(`${this.id} refused the code: ${safeCode(cause.code)}`, 5, { cause });
   }
-}
-
-/**
- * The parameters an upstream sent back, each a single string; the caller has checked the state against this browser.
- * @throws LoginRefused the person said no  @throws UpstreamUnavailable any other error, or parameters that no honest upstream sends
- */
-export function readCallback(id: string, callback: URL): { code: string; state: string } {
-  const single = (name: string): string | undefined => {
-    const values = callback.searchParams.getAll(name);
-    if (values.length > 1) throw new UpstreamUnavailable(`${id}: the callback repeats ${name}`);
-    return values[0];
-  };
-  const error = single('error');
-  if (error === 'access_denied') throw new LoginRefused('The sign-in was cancelled.');
-  if (error !== undefined) throw new UpstreamUnavailable(`${id} answered the sign-in with ${safeCode(error)}`);
-  const code = single('code');
-  const state = single('state');
-  if (!code || !state) throw new UpstreamUnavailable(`${id}: the callback lacks code or state`);
-  return { code, state };
-}
-
-/** Logs the variable to mend when an upstream's error code blames our registration there. */
-export function reportOurFault(id: string, code: string, log: { error(message: string): void }): void {
-  const variable = OUR_FAULTS[code];
-  if (!variable) return;
-  const prefix = `GATEHOUSE_${id.toUpperCase().replaceAll('-', '_')}_`;
-  const names = variable.replace(/CLIENT_/g, `${prefix}CLIENT_`);
-  log.error(`${id} answers ${code}: check ${names}. Nobody can sign in with ${id} until this is mended.`);
-}
-
-/** An upstream's error code, fit for a log line. */
-export function safeCode(code: unknown): string {
-  return typeof code === 'string' && /^[\w.:-]{1,64}$/.test(code) ? code : 'an unreadable error';
 }
 
 interface Run {

@@ -1,10 +1,19 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import type { LoginProvider, ProviderChoice, ProviderHouse, ProviderKind, TokenVerifier } from './contract.js';
 import { github } from './github/github.provider.js';
+import { google } from './google/google.provider.js';
+import { oidc } from './oidc/oidc.provider.js';
 import { staticToken } from './static-token/static-token.verifier.js';
+import { workos } from './workos/workos.provider.js';
 
 /** Every kind of provider that the environment can name. */
-export const providerKinds: readonly ProviderKind[] = [github.definition, staticToken.definition];
+export const providerKinds: readonly ProviderKind[] = [
+  github.definition,
+  google.definition,
+  workos.definition,
+  oidc.definition,
+  staticToken.definition,
+];
 
 /** The enabled providers, in the operator's order. */
 @Injectable()

@@ -14,8 +14,9 @@ import {
   type UpstreamTokens,
   UpstreamUnavailable,
 } from '../contract.js';
-import { keepLogin, PassportLogin, reportOurFault, safeCode, strategyBasics } from '../passport-login.js';
-import { asObject, asText, askJson, endOf, type JsonAnswer, retryAfter } from '../upstream-json.js';
+import { keepLogin, PassportLogin, strategyBasics } from '../passport-login.js';
+import { refreshAt, tokensOf } from '../token-endpoint.js';
+import { asObject, asText, askJson, type JsonAnswer, retryAfter } from '../upstream-json.js';
 
 const GITHUB = 'https://github.com';
 const PAGE = 100;
@@ -98,27 +99,10 @@ class GitHub implements LoginProvider, RefreshesUpstreamTokens, RevokesUpstreamT
     return { identity: await this.#identity(login.profile, login.accessToken), tokens };
   }
 
-  async refresh(refreshToken: string): Promise<UpstreamTokens> {
+  refresh(refreshToken: string): Promise<UpstreamTokens> {
     const { clientId, clientSecret } = this.settings;
-    const { body, status } = await askJson(this.house.outbound, new URL(`${this.#web}/login/oauth/access_token`), {
-      method: 'POST',
-      headers: { 'content-type': 'application/x-www-form-urlencoded' },
-      body: new URLSearchParams({
-        grant_type: 'refresh_token',
-        refresh_token: refreshToken,
-        client_id: clientId,
-        client_secret: clientSecret,
-      }).toString(),
-    });
-    const answer = asObject(body);
-    const error = answer?.['error'];
-    if (error === 'bad_refresh_token' || error === 'invalid_grant' || error === 'unsupported_grant_type')
-      throw new UpstreamGrantDead(`${this.id} answered the refresh with ${error}`);
-    if (typeof error === 'string') reportOurFault(this.id, error, this.house.log);
-    if (!answer || error || !asText(answer['access_token']))
-      throw new UpstreamUnavailable(`${this.id} answered the refresh with ${status}, ${safeCode(error)}`);
-    const tokens = tokensOf(answer);
-    return { ...tokens, refreshToken: tokens.refreshToken ?? refreshToken };
+    const url = new URL(`${this.#web}/login/oauth/access_token`);
+    return refreshAt({ id: this.id, url, clientId, clientSecret, refreshToken }, this.house);
   }
 
   async revoke(tokens: UpstreamTokens): Promise<void> {
@@ -216,15 +200,6 @@ class GitHub implements LoginProvider, RefreshesUpstreamTokens, RevokesUpstreamT
       throw new UpstreamUnavailable(`${this.id}: rate limit reached`, retryAfter(answer.headers));
     return answer;
   }
-}
-
-function tokensOf(answer: Readonly<Record<string, unknown>>): UpstreamTokens {
-  return {
-    accessToken: String(answer['access_token']),
-    refreshToken: asText(answer['refresh_token']),
-    expiresAt: endOf(answer['expires_in']),
-    scopes: (asText(answer['scope']) ?? '').split(/[\s,]+/).filter((scope) => scope !== ''),
-  };
 }
 
 function organizationOf(entry: unknown): string | undefined {

@@ -1,0 +1,29 @@
+import { z } from 'zod';
+import { httpUrl, scopes, secret } from '../../config/values.js';
+import { defineProvider } from '../contract.js';
+import { isProtected } from '../loopback.js';
+import { OpenIdLogin } from '../openid-login.js';
+
+const settings = z.object({
+  authkitDomain: httpUrl()
+    .refine((value) => !URL.canParse(value) || (new URL(value).pathname === '/' && !/[?#]/.test(value)), {
+      error: 'wants an origin without a path, for example https://your-app.authkit.app',
+    })
+    .refine(isProtected, { error: 'wants https (http is for loopback addresses only)' })
+    .describe('The AuthKit domain, for example `https://your-app.authkit.app`'),
+  clientId: z.string().min(1).describe('Client ID of the Connect application (type OAuth, confidential)'),
+  clientSecret: secret().describe('Client secret'),
+  scopes: scopes()
+    .refine((values) => values.includes('openid'), { error: 'wants openid among the scopes' })
+    .default(['openid', 'profile', 'email'])
+    .describe('Scopes asked for'),
+});
+
+/** Sign in with WorkOS: a Connect application on an AuthKit domain, an OpenID Connect provider whose `org_id` the rule `workos-org` reads. */
+export const workos = defineProvider({
+  kind: 'workos',
+  sort: 'login',
+  settings,
+  create: (id, { authkitDomain, ...settings }, house) =>
+    new OpenIdLogin(id, { ...settings, issuer: new URL(authkitDomain).origin, label: 'WorkOS' }, house),
+});

@@ -1,0 +1,335 @@
+import { exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from 'jose';
+import { type FakeAnswer, type FakeRequest, FakeServer } from './fake-server.js';
+import { provesChallenge, randomText } from './pkce.js';
+
+/** A person at the fake: the claims of id_token and userinfo. */
+export interface FakeOidcPerson extends Record<string, unknown> {
+  sub: string;
+}
+
+/** Where the fake answers. */
+export interface FakeOidcPaths {
+  readonly authorize: string;
+  readonly token: string;
+  readonly userinfo: string;
+  readonly jwks: string;
+  readonly introspect: string;
+  readonly revoke: string;
+  readonly endSession: string;
+}
+
+/** The generic layout. */
+export const GENERIC_PATHS: FakeOidcPaths = {
+  authorize: '/authorize',
+  token: '/token',
+  userinfo: '/userinfo',
+  jwks: '/jwks',
+  introspect: '/introspect',
+  revoke: '/revoke',
+  endSession: '/logout',
+};
+/** Google's layout. */
+export const GOOGLE_PATHS: FakeOidcPaths = {
+  ...GENERIC_PATHS,
+  authorize: '/o/oauth2/v2/auth',
+  userinfo: '/v1/userinfo',
+};
+/** The layout of a WorkOS AuthKit domain. */
+export const AUTHKIT_PATHS: FakeOidcPaths = {
+  authorize: '/oauth2/authorize',
+  token: '/oauth2/token',
+  userinfo: '/oauth2/userinfo',
+  jwks: '/oauth2/jwks',
+  introspect: '/oauth2/introspection',
+  revoke: '/oauth2/revoke',
+  endSession: '/oauth2/logout',
+};
+
+interface Options {
+  readonly clientId?: string;
+  /** null: a public client. */
+  readonly clientSecret?: string | null;
+  readonly paths?: FakeOidcPaths;
+  /** Path of the issuer, for example `/realms/acme`. */
+  readonly issuerPath?: string;
+}
+
+interface SigningKey {
+  readonly kid: string;
+  readonly alg: string;
+  readonly privateKey: Parameters<SignJWT['sign']>[0];
+  readonly jwk: JWK;
+}
+interface Session {
+  readonly person: FakeOidcPerson;
+  readonly scopes: string[];
+}
+interface Code extends Session {
+  readonly challenge: string;
+  readonly redirectUri: string;
+  readonly nonce: string | null;
+}
+
+/** A strict OpenID Connect provider on loopback: it checks client, secret, redirect URI, PKCE and tokens, and can be told to misbehave. */
+export class FakeOidc extends FakeServer {
+  person: FakeOidcPerson = {
+    sub: 'alice-1',
+    email: 'alice@acme.example',
+    email_verified: true,
+    name: 'Alice',
+    preferred_username: 'alice',
+  };
+  denies = false;
+  asksPerson = false;
+  /** Seconds of an access token. */
+  expiresIn = 3600;
+  /** false: the same refresh token works again and none comes back. */
+  rotates = true;
+  /** true: the token answer always brings a refresh token; false: only for `offline_access`. */
+  alwaysRefreshes = false;
+  /** Laid over the metadata document; undefined takes a member away. */
+  metadata: Record<string, unknown> = {};
+  /** Laid over each id_token's claims. */
+  idToken: JWTPayload = {};
+  /** The server compares Basic credentials without decoding them, as glewlwyd does. */
+  decodesBasic = true;
+  readonly clientId: string;
+  readonly clientSecret: string | null;
+  readonly paths: FakeOidcPaths;
+  readonly #issuerPath: string;
+  readonly #codes = new Map<string, Code>();
+  readonly #access = new Map<string, Session>();
+  readonly #refresh = new Map<string, Session>();
+  #keys: SigningKey[] = [];
+
+  constructor(options: Options = {}) {
+    super();
+    this.clientId = options.clientId ?? 'oidc-client';
+    this.clientSecret = options.clientSecret === undefined ? 'oidc-secret' : options.clientSecret;
+    this.paths = options.paths ?? GENERIC_PATHS;
+    this.#issuerPath = options.issuerPath ?? '';
+    const { authorize, token, userinfo, jwks, introspect, revoke } = this.paths;
+    this.on(`GET ${this.#issuerPath}/.well-known/openid-configuration`, () => ({ body: this.document() }));
+    this.on(`GET ${authorize}`, ({ url }) => this.#authorize(url.searchParams));
+    this.on(`POST ${authorize}`, ({ form }) => this.#redirect(form, form.get('decision') === 'allow'));
+    this.on(`POST ${token}`, (request) => this.#token(request));
+    this.on(`GET ${userinfo}`, (request) => this.#userinfo(request));
+    this.on(`GET ${jwks}`, () => ({ body: { keys: this.#keys.map(({ jwk }) => jwk) } }));
+    this.on(`POST ${introspect}`, (request) => this.#introspect(request));
+    this.on(`POST ${revoke}`, (request) => this.#revoke(request));
+  }
+
+  override async listen(port = 0): Promise<this> {
+    if (this.#keys.length === 0) this.#keys = [await (firstKey ??= makeKey('RS256'))];
+    return super.listen(port);
+  }
+
+  get issuer(): string {
+    return `${this.origin}${this.#issuerPath}`;
+  }
+
+  /** The metadata document it serves. */
+  document(): Record<string, unknown> {
+    const at = (path: string): string => `${this.origin}${path}`;
+    const { authorize, token, userinfo, jwks, introspect, revoke, endSession } = this.paths;
+    return JSON.parse(
+      JSON.stringify({
+        issuer: this.issuer,
+        authorization_endpoint: at(authorize),
+        token_endpoint: at(token),
+        userinfo_endpoint: at(userinfo),
+        jwks_uri: at(jwks),
+        introspection_endpoint: at(introspect),
+        revocation_endpoint: at(revoke),
+        end_session_endpoint: at(endSession),
+        response_types_supported: ['code'],
+        subject_types_supported: ['public'],
+        id_token_signing_alg_values_supported: ['RS256', 'ES256'],
+        token_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post', 'none'],
+        code_challenge_methods_supported: ['S256'],
+        ...this.metadata,
+      }),
+    ) as Record<string, unknown>;
+  }
+
+  /** Signs with a new key from now on. `keep`: the old ones stay in the JWKS. */
+  async rotateKeys({ alg = 'RS256', keep = false }: { alg?: string; keep?: boolean } = {}): Promise<void> {
+    const key = await makeKey(alg);
+    this.#keys = [...(keep ? this.#keys : []), key];
+  }
+
+  /** The public key that signs now. */
+  get publicJwk(): JWK {
+    return this.#signer.jwk;
+  }
+
+  /** A JWT signed by the present key. `claims` undefined members are left out; `header` is laid over `alg` and `kid`. */
+  sign(claims: Record<string, unknown>, header: Record<string, unknown> = {}): Promise<string> {
+    const { kid, alg, privateKey } = this.#signer;
+    return new SignJWT(JSON.parse(JSON.stringify(claims)) as JWTPayload)
+      .setProtectedHeader({ alg, kid, typ: 'JWT', ...header })
+      .sign(privateKey);
+  }
+
+  /** An opaque access token that its introspection endpoint and userinfo know. */
+  mintOpaque(scopes: string[] = ['mcp'], person: FakeOidcPerson = this.person): string {
+    const token = randomText();
+    this.#access.set(token, { person, scopes });
+    return token;
+  }
+
+  forgetTokens(): void {
+    this.#access.clear();
+    this.#refresh.clear();
+  }
+
+  knows(token: string): boolean {
+    return this.#access.has(token) || this.#refresh.has(token);
+  }
+
+  get #signer(): SigningKey {
+    const key = this.#keys.at(-1);
+    if (!key) throw new Error('listen first');
+    return key;
+  }
+
+  #authorize(query: URLSearchParams): FakeAnswer {
+    if (query.get('client_id') !== this.clientId) return { status: 400, body: '<h1>unknown client</h1>' };
+    if (query.get('code_challenge_method') !== 'S256') return { status: 400, body: '<h1>PKCE is required</h1>' };
+    if (!this.asksPerson) return this.#redirect(query, !this.denies);
+    const fields = [...query].map(
+      ([name, value]) =>
+        `<input type="hidden" name="${name}" value="${value.replace(/[&"<>]/g, (c) => `&#${c.charCodeAt(0)};`)}">`,
+    );
+    return {
+      body: `<!doctype html><title>Sign in</title><form method="post" action="${this.paths.authorize}">${fields.join('')}
+<button name="decision" value="allow">Continue</button> <button name="decision" value="deny">Cancel</button></form>`,
+    };
+  }
+
+  #redirect(query: URLSearchParams, allowed: boolean): FakeAnswer {
+    const target = new URL(query.get('redirect_uri') ?? '');
+    const state = query.get('state');
+    if (state !== null) target.searchParams.set('state', state);
+    if (allowed) {
+      const code = randomText();
+      this.#codes.set(code, {
+        person: this.person,
+        scopes: (query.get('scope') ?? '').split(' '),
+        challenge: query.get('code_challenge') ?? '',
+        redirectUri: query.get('redirect_uri') ?? '',
+        nonce: query.get('nonce'),
+      });
+      target.searchParams.set('code', code);
+    } else {
+      target.searchParams.set('error', 'access_denied');
+    }
+    return { status: 302, headers: { location: target.href }, body: '' };
+  }
+
+  async #token(request: FakeRequest): Promise<FakeAnswer> {
+    if (!this.#isClient(request)) return { status: 401, body: { error: 'invalid_client' } };
+    const { form } = request;
+    if (form.get('grant_type') === 'refresh_token') {
+      const refreshToken = form.get('refresh_token') ?? '';
+      const session = this.#refresh.get(refreshToken);
+      if (!session) return { status: 400, body: { error: 'invalid_grant' } };
+      if (this.rotates) this.#refresh.delete(refreshToken);
+      return this.#issue(session, { nonce: null, withRefresh: this.rotates });
+    }
+    const code = this.#codes.get(form.get('code') ?? '');
+    this.#codes.delete(form.get('code') ?? '');
+    if (
+      !code ||
+      !provesChallenge(form.get('code_verifier'), code.challenge) ||
+      form.get('redirect_uri') !== code.redirectUri
+    )
+      return { status: 400, body: { error: 'invalid_grant' } };
+    const withRefresh = this.alwaysRefreshes || code.scopes.includes('offline_access');
+    return this.#issue(code, { nonce: code.nonce, withRefresh });
+  }
+
+  async #issue(
+    { person, scopes }: Session,
+    { nonce, withRefresh }: { nonce: string | null; withRefresh: boolean },
+  ): Promise<FakeAnswer> {
+    const accessToken = this.mintOpaque(scopes, person);
+    const refreshToken = withRefresh ? randomText() : undefined;
+    if (refreshToken) this.#refresh.set(refreshToken, { person, scopes });
+    const now = Math.floor(Date.now() / 1000);
+    const idToken = await this.sign({
+      iss: this.issuer,
+      aud: this.clientId,
+      iat: now,
+      exp: now + 300,
+      ...(nonce === null ? {} : { nonce }),
+      ...person,
+      ...this.idToken,
+    });
+    return {
+      body: {
+        access_token: accessToken,
+        token_type: 'Bearer',
+        expires_in: this.expiresIn,
+        scope: scopes.join(' '),
+        ...(scopes.includes('openid') ? { id_token: idToken } : {}),
+        ...(refreshToken ? { refresh_token: refreshToken } : {}),
+      },
+    };
+  }
+
+  #userinfo(request: FakeRequest): FakeAnswer {
+    const session = this.#access.get(/^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '');
+    return session ? { body: session.person } : { status: 401, body: '' };
+  }
+
+  #introspect(request: FakeRequest): FakeAnswer {
+    if (!this.#isClient(request)) return { status: 401, body: { error: 'invalid_client' } };
+    const session = this.#access.get(request.form.get('token') ?? '');
+    if (!session) return { body: { active: false } };
+    const exp = Math.floor(Date.now() / 1000) + this.expiresIn;
+    const { person, scopes } = session;
+    return {
+      body: {
+        active: true,
+        iss: this.issuer,
+        sub: person.sub,
+        client_id: 'an-mcp-client',
+        scope: scopes.join(' '),
+        exp,
+        aud: person['aud'],
+      },
+    };
+  }
+
+  #revoke(request: FakeRequest): FakeAnswer {
+    const token = request.form.get('token') ?? '';
+    const session = this.#access.get(token) ?? this.#refresh.get(token);
+    if (!session) return { status: 400, body: { error: 'invalid_token' } };
+    this.#access.delete(token);
+    this.#refresh.delete(token);
+    return { body: '' };
+  }
+
+  #isClient({ headers, form }: FakeRequest): boolean {
+    const basic = /^Basic (.+)$/.exec(headers.authorization ?? '')?.[1];
+    if (basic !== undefined) {
+      const pair = Buffer.from(basic, 'base64').toString().split(':');
+      const [id, secret] = this.decodesBasic ? pair.map((part) => decodeURIComponent(part.replaceAll('+', ' '))) : pair;
+      return id === this.clientId && secret === this.clientSecret;
+    }
+    return (
+      form.get('client_id') === this.clientId &&
+      (this.clientSecret === null || form.get('client_secret') === this.clientSecret)
+    );
+  }
+}
+
+/** The key every fake begins with: making an RSA key costs a second of CPU. */
+let firstKey: Promise<SigningKey> | undefined;
+
+async function makeKey(alg: string): Promise<SigningKey> {
+  const { privateKey, publicKey } = await generateKeyPair(alg, { extractable: true });
+  const kid = randomText().slice(0, 8);
+  return { kid, alg, privateKey, jwk: { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' } };
+}
