@@ -25,7 +25,6 @@ const form = z.object({
   provider: z.string().optional(),
   scope: z.union([z.string().transform((one) => [one]), z.array(z.string())]).default([]),
 });
-type Form = z.output<typeof form>;
 
 const ERRORS = {
   refused: { error: 'access_denied', error_description: 'the sign-in was refused' },

@@ -7,7 +7,7 @@ import { Providers } from '../providers/providers.js';
 import { UpstreamScopes } from '../providers/upstream-scopes.js';
 import { Users } from '../users/users.js';
 import type { ClientRow } from './client.entity.js';
-import { Clients, hashOf } from './clients.js';
+import { Clients, hashOfClient } from './clients.js';
 import { type ConsentSubject, Consents } from './consents.js';
 import { Engine } from './engine/engine.js';
 import { referenceOf } from './pages/reference.js';
@@ -81,7 +81,7 @@ export class SignInAsk {
     userId: string,
   ): Omit<ConsentSubject, 'scopes'> {
     const { client, redirectUri, resource } = ask;
-    return { userId, clientId: client.id, redirectUri, resource, clientHash: hashOf(client) };
+    return { userId, clientId: client.id, redirectUri, resource, clientHash: hashOfClient(client) };
   }
 
   /** Everything the page shows, without the form's token. */

@@ -8,6 +8,7 @@ import { readEnvironment } from '../../src/config/environment.js';
 import { Attempts, type Attempt } from '../../src/oauth/attempts.js';
 import { Database, sql } from '../../src/persistence/database.js';
 import { migrate } from '../../src/persistence/migrate.js';
+import { Notifications } from '../../src/persistence/notifications.js';
 import { openDatabase } from '../../src/persistence/open.js';
 import { Seals } from '../../src/persistence/seals.js';
 import { LoginRefused, type Identity } from '../../src/providers/contract.js';
@@ -34,7 +35,7 @@ describe.each(databases())('people on $name', (kind) => {
     const source = await openDatabase(settings);
     await migrate(source);
     database = new Database(source);
-    const revocations = new Revocations(database, new VerifiedTokens(new Verifiers()));
+    const revocations = new Revocations(database, new VerifiedTokens(new Verifiers()), new Notifications(settings));
     users = new Users(database, new Events(database), revocations, settings);
     attempts = new Attempts(database, new Seals(settings.values.secret!));
   });
