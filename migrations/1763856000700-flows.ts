@@ -1,6 +1,6 @@
-import { Table, type MigrationInterface, type QueryRunner } from 'typeorm';
+import { Table, TableColumn, type MigrationInterface, type QueryRunner } from 'typeorm';
 
-/** Traces of sign-in attempts, and the orders in which administrators page through people, Clients, Grants and Events. */
+/** Traces of sign-in attempts, the scopes a Client may have, and the orders in which administrators page through people, Clients, Grants and Events. */
 export class Flows1763856000700 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
     await runner.createTable(
@@ -41,11 +41,13 @@ export class Flows1763856000700 implements MigrationInterface {
         indices: [{ name: 'ix_flow_step_reference', columnNames: ['reference', 'id'] }],
       }),
     );
+    await runner.addColumn('oauth_client', new TableColumn({ name: 'allowed_scopes', type: 'text', isNullable: true }));
     for (const [name, on] of INDICES) await runner.query(`CREATE INDEX ${name} ON ${on}`);
   }
 
   async down(runner: QueryRunner): Promise<void> {
     for (const [name] of INDICES) await runner.query(`DROP INDEX ${name}`);
+    await runner.dropColumn('oauth_client', 'allowed_scopes');
     for (const table of ['flow_step', 'flow']) await runner.dropTable(table);
   }
 }

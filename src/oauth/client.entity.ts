@@ -18,6 +18,8 @@ export class ClientRow {
   @Column('text', { name: 'fingerprint', nullable: true, unique: true }) fingerprint!: string | null;
   /** An administrator's remark. */
   @Column('text', { nullable: true }) note!: string | null;
+  /** Scopes that it may be granted at most, set by an administrator; null: all. */
+  @Column({ name: 'allowed_scopes', nullable: true, ...json }) allowedScopes!: string[] | null;
   /** An administrator approved it: its errors may redirect by themselves, and its unfamiliar redirect schemes are usable. */
   @Column('boolean') trusted!: boolean;
   /** Counts changes, for `If-Match`. */
