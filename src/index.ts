@@ -13,3 +13,10 @@ export type {
   UpstreamTokens,
 } from './providers/contract.js';
 export { staticToken } from './providers/static-token/static-token.verifier.js';
+export { Call, Caller, Prompt, Resource, ResourceTemplate, Scopes, Tool, Upstream } from './mcp/decorators.js';
+export type { McpCall } from './mcp/call.js';
+export { Changes } from './mcp/changes.js';
+export { ToolError } from './mcp/tool-error.js';
+export type { UpstreamToken } from './providers/upstream-tokens.js';
+export { acceptedContent, fromJsonSchema, inputRequired, inputResponse } from '@modelcontextprotocol/server';
+export type { CallToolResult, InputRequiredResult } from '@modelcontextprotocol/server';

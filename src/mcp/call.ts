@@ -1,11 +1,13 @@
-import type {
-  CreateMessageRequestParams,
-  ElicitRequestFormParams,
-  ElicitRequestURLParams,
-  ElicitResult,
-  LoggingLevel,
-  ProgressToken,
-  ServerContext,
+import {
+  CLIENT_CAPABILITIES_META_KEY,
+  type ClientCapabilities,
+  type CreateMessageRequestParams,
+  type ElicitRequestFormParams,
+  type ElicitRequestURLParams,
+  type ElicitResult,
+  type LoggingLevel,
+  type ProgressToken,
+  type ServerContext,
 } from '@modelcontextprotocol/server';
 import type { Principal } from '../providers/contract.js';
 
@@ -24,8 +26,10 @@ export interface McpCall {
   log(level: LoggingLevel, data: unknown, logger?: string): Promise<void>;
   /** The client's answers to an earlier `inputRequired(…)` of this call, by key; untrusted. Read with `acceptedContent` or `inputResponse`. */
   readonly answers: Readonly<Record<string, unknown>> | undefined;
+  /** What this client can be asked for: elicitation, sampling, roots; undefined: it did not say. */
+  readonly clientCapabilities: ClientCapabilities | undefined;
   /** What `seal` was given in an earlier round, verified; undefined in the first round. */
-  state<T>(): T | undefined;
+  state(): unknown;
   /** The `requestState` for `inputRequired(…)`: readable by the client, bound to this Principal and call, good for ten minutes (HT-24). */
   seal(payload: unknown): Promise<string>;
   /** Asks the model of a 2025 client with a session; prefer `inputRequired`, which serves every era. @throws on others */
@@ -43,7 +47,9 @@ export function callOf(
     principal: Principal;
     name: string;
     uri?: URL;
-    seal: (payload: unknown, context: ServerContext) => Promise<string>;
+    seal: (payload: unknown) => Promise<string>;
+    /** As a 2025 client declared them at `initialize`. */
+    clientCapabilities: ClientCapabilities | undefined;
   },
 ): McpCall {
   const { mcpReq } = context;
@@ -55,12 +61,19 @@ export function callOf(
     progress: (done, more) => reportProgress(context, done, more),
     log: (level, data, logger) => mcpReq.log(level, data, logger),
     answers: mcpReq.inputResponses,
-    state: <T>() => mcpReq.requestState<T>(),
-    seal: (payload) => facts.seal(payload, context),
+    clientCapabilities: declaredNow(context) ?? facts.clientCapabilities,
+    state: () => mcpReq.requestState(),
+    seal: facts.seal,
     sample: (params) => mcpReq.requestSampling(params),
     elicit: (params) => mcpReq.elicitInput(params),
     closeStream: () => context.http?.closeSSE?.(),
   };
+}
+
+/** What a 2026 request declares for itself. */
+function declaredNow({ mcpReq }: ServerContext): ClientCapabilities | undefined {
+  const envelope: Readonly<Record<string, unknown>> = mcpReq.envelope ?? {};
+  return envelope[CLIENT_CAPABILITIES_META_KEY] as ClientCapabilities | undefined;
 }
 
 async function reportProgress(

@@ -172,7 +172,7 @@ function toolEntry(entry: Entry, options: OptionsOf<'tool'>): ToolEntry {
   const listed: ListedTool = {
     ...common(entry, options),
     inputSchema: input.json as ListedTool['inputSchema'],
-    ...(output ? { outputSchema: output.json as NonNullable<ListedTool['outputSchema']> } : {}),
+    ...(output ? { outputSchema: output.json } : {}),
     ...(options.annotations ? { annotations: options.annotations } : {}),
     _meta: meta,
   };

@@ -59,9 +59,7 @@ export class Handlers {
     return async (input, call) => {
       const contextId = ContextIdFactory.create();
       this.moduleRef.registerRequestByContextId(call, contextId);
-      const instance = (await this.moduleRef.resolve(host.wrapper.token as Type, contextId, {
-        strict: false,
-      })) as Instance;
+      const instance = await this.moduleRef.resolve<Instance>(host.wrapper.token as Type, contextId, { strict: false });
       return this.#around(instance, method, contextId, host.wrapper.id)(input, call);
     };
   }

@@ -50,7 +50,7 @@ export class McpHooks {
   }
 
   #equip(fastify: FastifyInstance, route: RouteOptions): void {
-    if ((route.config as { gatehouse?: unknown } | undefined)?.gatehouse !== MCP_ROUTE.gatehouse) return;
+    if (!isMcpRoute(route.config)) return;
     route.bodyLimit = MAX_BODY;
     route.onRequest = (request, reply) => this.#decide(request, reply);
     route.errorHandler = (error, request, reply) => this.#answerFault(error, request, reply);
@@ -115,6 +115,12 @@ export function sendRefusal(reply: FastifyReply, { status, headers, description,
 
 function refuse(reply: FastifyReply, status: number, text: string, code: number = status): FastifyReply {
   return reply.code(status).header('content-type', 'application/json').send(errorBody(code, text));
+}
+
+function isMcpRoute(config: unknown): boolean {
+  return (
+    typeof config === 'object' && config !== null && 'gatehouse' in config && config.gatehouse === MCP_ROUTE.gatehouse
+  );
 }
 
 function statusOf(error: unknown): number {

@@ -100,7 +100,7 @@ export class Servers {
         const entry = this.catalogue.tools.get(params.name);
         if (!entry || this.catalogue.verdict(principalIn(context), entry) !== 'yes')
           throw new ProtocolError(ProtocolErrorCode.InvalidParams, `Tool ${params.name} not found`);
-        const result = await callTool(entry, params.arguments, this.#call(context, params.name));
+        const result = await callTool(entry, params.arguments, this.#call(server, context, params.name));
         return 'content' in result
           ? server.projectCallToolResult(result as CallToolResult, entry.output?.json)
           : result;
@@ -122,7 +122,7 @@ export class Servers {
     server.setRequestHandler('resources/read', async ({ params }, context) => {
       const target = this.#readable(params.uri, context);
       const uri = new URL(params.uri);
-      return readResource(target, uri, this.#call(context, params.uri, uri));
+      return readResource(target, uri, this.#call(server, context, params.uri, uri));
     });
     server.setRequestHandler('resources/subscribe', ({ params }, context) => {
       this.#readable(params.uri, context);
@@ -146,7 +146,7 @@ export class Servers {
       const entry = this.catalogue.prompts.get(params.name);
       if (!entry || this.catalogue.verdict(principalIn(context), entry) !== 'yes')
         throw new ProtocolError(ProtocolErrorCode.InvalidParams, `Prompt ${params.name} not found`);
-      return getPrompt(entry, params.arguments, this.#call(context, params.name));
+      return getPrompt(entry, params.arguments, this.#call(server, context, params.name));
     });
   }
 
@@ -177,9 +177,14 @@ export class Servers {
     return target;
   }
 
-  #call(context: ServerContext, name: string, uri?: URL): McpCall {
-    const seal = (payload: unknown): Promise<string> => this.states.seal(payload, context);
-    return callOf(context, { principal: principalIn(context), name, ...(uri ? { uri } : {}), seal });
+  #call(server: CatalogueServer['server'], context: ServerContext, name: string, uri?: URL): McpCall {
+    return callOf(context, {
+      principal: principalIn(context),
+      name,
+      ...(uri ? { uri } : {}),
+      seal: (payload) => this.states.seal(payload, context),
+      clientCapabilities: server.getClientCapabilities(),
+    });
   }
 }
 
