@@ -68,10 +68,14 @@ export class Clients {
   }
 
   /** A Client that an administrator makes: approved from the start. */
-  async create(metadata: ClientMetadata, by: { actor: string; note?: string | null }): Promise<Registered> {
+  async create(
+    metadata: ClientMetadata,
+    by: { actor: string; ip?: string; note?: string | null; allowedScopes?: string[] | null },
+  ): Promise<Registered> {
+    const { note = null, allowedScopes = null } = by;
     return this.#insert(
       metadata,
-      { source: 'manual', status: 'active', fingerprint: null, trusted: true, note: by.note ?? null },
+      { source: 'manual', status: 'active', fingerprint: null, trusted: true, note, allowedScopes },
       by,
     );
   }
@@ -118,7 +122,7 @@ export class Clients {
    */
   async change(
     id: string,
-    wanted: Partial<Pick<ClientRow, 'status' | 'note'>> & { metadata?: ClientMetadata },
+    wanted: Partial<Pick<ClientRow, 'status' | 'note' | 'allowedScopes'>> & { metadata?: ClientMetadata },
     by: { actor: string; version: number | null },
   ): Promise<ClientRow | null> {
     const row = await this.find(id);
@@ -176,7 +180,11 @@ export class Clients {
 
   async #insert(
     metadata: ClientMetadata,
-    facts: Pick<ClientRow, 'source' | 'status' | 'fingerprint' | 'trusted'> & { id?: string; note?: string | null },
+    facts: Pick<ClientRow, 'source' | 'status' | 'fingerprint' | 'trusted'> & {
+      id?: string;
+      note?: string | null;
+      allowedScopes?: string[] | null;
+    },
     by: { actor: string | null; ip?: string | undefined },
   ): Promise<Registered> {
     const hasSecret = metadata.token_endpoint_auth_method.startsWith('client_secret');
@@ -184,6 +192,7 @@ export class Clients {
     const row: ClientRow = {
       id: randomBytes(18).toString('base64url'),
       note: null,
+      allowedScopes: null,
       ...facts,
       name: metadata.client_name,
       metadata: { ...metadata, ...(secret === undefined ? {} : { client_secret: sha256(secret) }) },
