@@ -4,7 +4,7 @@ import { Revocations } from '../access/revocations.js';
 import { ScopeCatalogue } from '../access/scope-catalogue.js';
 import { Events } from '../audit/events.js';
 import { Settings } from '../config/settings.js';
-import { Clients, hashOf } from '../oauth/clients.js';
+import { Clients, hashOfClient } from '../oauth/clients.js';
 import { Consents } from '../oauth/consents.js';
 import type { GrantRow } from '../oauth/grant.entity.js';
 import { Grants } from '../oauth/grants.js';
@@ -137,7 +137,7 @@ export class AccountStepUpLinks implements StepUpLinks {
     const client = await this.clients.find(grant.clientId);
     if (!client || grant.redirectUri === null) return [];
     const { userId, clientId, redirectUri, resource } = grant;
-    const subject = { userId, clientId, redirectUri, resource, clientHash: hashOf(client) };
+    const subject = { userId, clientId, redirectUri, resource, clientHash: hashOfClient(client) };
     const before = await this.consents.remembered(subject);
     // Where nothing is remembered any more, this page is no approval of the whole Client.
     return before === null ? [] : [await this.consents.remember({ ...subject, scopes })];

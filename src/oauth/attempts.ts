@@ -22,8 +22,8 @@ export interface Attempt {
   readonly scopes: readonly string[];
   /** Path to go on at after the upstream leg. */
   readonly continueAt: string;
-  /** `link`: the account page only wants the identity proved, to add it to the person who is signed in there. Default: sign in. */
-  readonly purpose?: 'link' | undefined;
+  /** The User to whom the account page wants to add the identity: it is only proved then, and nobody is signed in. */
+  readonly linkTo?: string | undefined;
   /** Back to the buttons. */
   readonly againAt: string;
   /** The reference id under which pages and the log know this sign-in. */
@@ -39,7 +39,7 @@ export type Outcome =
       /** Kept with the Grant once there is one; sealed on the way. */
       readonly tokens: UpstreamTokens;
     }
-  /** For `purpose: 'link'`: the identity is proved, and nobody was signed in. */
+  /** For `linkTo`: the identity is proved, and nobody was signed in. */
   | { readonly kind: 'proved'; readonly identity: Identity; readonly tokens: UpstreamTokens }
   /** Somebody proved who they are, and no rule admits them. */
   | { readonly kind: 'not-admitted'; readonly account: string; readonly reason: string; readonly provider: string }

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Database, sql, type Statement } from '../persistence/database.js';
 import { slice, type Key } from '../persistence/keyset.js';
+import { parseScope } from '../protocol/scope.js';
 
 /** Whether a Grant still opens something. */
 export type GrantStatus = 'active' | 'expired' | 'revoked';
@@ -26,8 +27,11 @@ export interface ListedGrant {
   /** `name` is null when the Client was deleted. */
   readonly client: { readonly id: string; readonly name: string | null };
   readonly provider: string | null;
+  /** Granted at sign-in, and added later at a step-up link. */
   readonly scopes: readonly string[];
   readonly resource: string;
+  /** Where the Client took the code; null: unknown. */
+  readonly redirectUri: string | null;
   readonly status: GrantStatus;
   readonly createdAt: number;
   readonly lastUsedAt: number | null;
@@ -59,7 +63,7 @@ export class GrantList {
     limit: number,
   ): Promise<{ items: ListedGrant[]; next: Key | null }> {
     const { rows, more } = await slice<RawGrant>(this.database, {
-      from: sql`SELECT g.id, g.user_id, g.client_id, g.provider, g.scope, g.resource, g.created_at, g.expires_at, g.last_used_at, g.revoked_at, u.name AS user_name, u.email AS user_email, u.status AS user_status, c.name AS client_name FROM oauth_grant g LEFT JOIN gatehouse_user u ON u.id = g.user_id LEFT JOIN oauth_client c ON c.id = g.client_id`,
+      from: sql`SELECT g.id, g.user_id, g.client_id, g.provider, g.scope, g.widened, g.resource, g.redirect_uri, g.created_at, g.expires_at, g.last_used_at, g.revoked_at, u.name AS user_name, u.email AS user_email, u.status AS user_status, c.name AS client_name FROM oauth_grant g LEFT JOIN gatehouse_user u ON u.id = g.user_id LEFT JOIN oauth_client c ON c.id = g.client_id`,
       where,
       order: ['g.created_at', 'g.id'],
       after,
@@ -76,7 +80,9 @@ interface RawGrant {
   client_id: string;
   provider: string | null;
   scope: string;
+  widened: string | null;
   resource: string;
+  redirect_uri: string | null;
   created_at: number;
   expires_at: number;
   last_used_at: number | null;
@@ -105,8 +111,9 @@ function grantOf(raw: RawGrant): ListedGrant {
     user: { id: raw.user_id, name: raw.user_name, email: raw.user_email, status: raw.user_status },
     client: { id: raw.client_id, name: raw.client_name },
     provider: raw.provider,
-    scopes: raw.scope.split(' ').filter(Boolean),
+    scopes: parseScope(`${raw.scope} ${raw.widened ?? ''}`),
     resource: raw.resource,
+    redirectUri: raw.redirect_uri,
     status: raw.revoked_at !== null ? 'revoked' : raw.expires_at <= Date.now() / 1000 ? 'expired' : 'active',
     createdAt: raw.created_at,
     lastUsedAt: raw.last_used_at,

@@ -109,7 +109,7 @@ export class SignIn {
       return { kind: 'failed' };
     }
     const { identity, tokens } = login;
-    if (attempt.purpose === 'link') return { kind: 'proved', identity, tokens };
+    if (attempt.linkTo !== undefined) return { kind: 'proved', identity, tokens };
     try {
       const { clientId, reference } = attempt;
       const user = await this.users.signIn(identity, { clientId, reference, ip: this.addresses.of(request.raw) });

@@ -1,0 +1,26 @@
+import { html } from '../../oauth/pages/html.js';
+import { page, type Page } from '../../oauth/pages/layout.js';
+
+/** Nobody is signed in to the account page: a button for each way in. `next`: the path to go on at. */
+export function accountSignInPage(facts: {
+  providers: readonly { readonly id: string; readonly label: string }[];
+  publicHost: string;
+  csrf: string;
+  next: string;
+}): Page {
+  const { providers, publicHost, csrf, next } = facts;
+  const widening = next !== '/account';
+  return page({
+    title: widening ? 'Sign in to decide' : 'Sign in to your account',
+    body: html`<p>
+        ${widening ? html`An application asks for another permission on` : html`See which applications use your tools on`}
+        <span class="host">${publicHost}</span>${widening ? '. Sign in to see what it is.' : ', and disconnect them.'}
+      </p>
+      <form method="post" action="/account/sign-in">
+        <input type="hidden" name="csrf" value="${csrf}" /><input type="hidden" name="next" value="${next}" />
+        <div class="actions">
+          ${providers.map(({ id, label }) => html`<button name="provider" value="${id}">Continue with ${label}</button>`)}
+        </div>
+      </form>`,
+  });
+}
