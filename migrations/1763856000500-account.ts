@@ -43,6 +43,7 @@ export class Account1763856000500 implements MigrationInterface {
           { name: 'provider', type: 'text', isPrimary: true },
           { name: 'tried_at', type: 'bigint' },
           { name: 'admitted_at', type: 'bigint', isNullable: true },
+          { name: 'refused_at', type: 'bigint', isNullable: true },
         ],
       }),
     );

@@ -19,6 +19,9 @@ export interface NewPersonalToken {
   readonly actor: string;
 }
 
+/** Seconds after which the owner of a personal token is looked up again. */
+const OWNER_RECHECK_SECONDS = 900;
+
 interface FoundToken {
   id: string;
   user_id: string | null;
@@ -134,6 +137,8 @@ export class PersonalTokens implements TokenVerifier {
       roles: owner?.roles ?? [],
       via: this.id,
       expiresAt: found.expires_at,
+      // A person's standing is looked at again now and then, however long their token lives.
+      ...(owner ? { recheckAt: Math.floor(Date.now() / 1000) + OWNER_RECHECK_SECONDS } : {}),
       tokenId: found.id,
     };
   }

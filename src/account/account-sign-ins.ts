@@ -80,8 +80,8 @@ export class AccountSignIns {
   }
 
   /** For the purge job. */
-  purge(): Statement {
-    return sql`DELETE FROM account_sign_in WHERE expires_at < ${now()} OR seen_at < ${now() - IDLE_SECONDS}`;
+  purge(batch: number): Statement {
+    return sql`DELETE FROM account_sign_in WHERE id_hash IN (SELECT id_hash FROM account_sign_in WHERE expires_at < ${now()} ORDER BY expires_at LIMIT ${batch})`;
   }
 }
 

@@ -107,8 +107,8 @@ export class AccountStepUpLinks implements StepUpLinks {
   }
 
   /** For the purge job. */
-  purge(): Statement {
-    return sql`DELETE FROM step_up_link WHERE expires_at < ${now() - 60}`;
+  purge(batch: number): Statement {
+    return sql`DELETE FROM step_up_link WHERE id_hash IN (SELECT id_hash FROM step_up_link WHERE expires_at < ${now() - 60} ORDER BY expires_at LIMIT ${batch})`;
   }
 
   #use({ idHash }: OpenLink): Statement {

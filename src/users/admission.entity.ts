@@ -11,4 +11,6 @@ export class AdmissionRow {
   @Column({ name: 'tried_at', ...seconds }) triedAt!: number;
   /** When the provider last gave an answer that admits the person; null: only their sign-in did. */
   @Column({ name: 'admitted_at', nullable: true, ...seconds }) admittedAt!: number | null;
+  /** When the provider last gave an answer that no rule admits; only a sign-in after it counts. null: never. */
+  @Column({ name: 'refused_at', nullable: true, ...seconds }) refusedAt!: number | null;
 }

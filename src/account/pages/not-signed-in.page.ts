@@ -39,8 +39,7 @@ export function notSignedInPage(
           ${again}`,
         reference,
       });
-    case 'failed':
-    case 'proved':
+    default:
       return errorPage({
         status: 503,
         title: 'The sign-in could not be finished',
