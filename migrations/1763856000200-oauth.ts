@@ -90,7 +90,13 @@ const tables = [
   },
   {
     name: 'oauth_interaction',
-    columns: [key('id'), nullable(text('client_id')), seconds('expires_at'), text('payload')],
+    columns: [
+      key('id'),
+      nullable(text('client_id')),
+      nullable(text('user_id')),
+      seconds('expires_at'),
+      text('payload'),
+    ],
     indices: [{ name: 'ix_oauth_interaction_expiry', columnNames: ['expires_at'] }],
   },
   {

@@ -1,10 +1,12 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { AccessModule } from './access/access.module.js';
+import { AccountModule } from './account/account.module.js';
 import { AuditModule } from './audit/audit.module.js';
 import { ConfigModule } from './config/config.module.js';
 import { type Environment, processEnvironment, readEnvironment } from './config/environment.js';
 import { type Options, readOptions } from './config/options.js';
 import type { Settings } from './config/settings.js';
+import { OauthModule } from './oauth/oauth.module.js';
 import { OpsModule } from './ops/ops.module.js';
 import { McpModule } from './mcp/mcp.module.js';
 import { OutboundModule } from './outbound/outbound.module.js';
@@ -42,6 +44,8 @@ export class GatehouseModule {
         AuditModule,
         ProvidersModule,
         AccessModule,
+        OauthModule.with(settings),
+        ...(settings.hasLogin ? [AccountModule] : []),
         McpModule.at(settings),
         OpsModule,
       ],

@@ -51,7 +51,7 @@ export class Clients {
     const isPublic = metadata.token_endpoint_auth_method === 'none';
     const fingerprint = isPublic ? sha256(JSON.stringify(metadata)) : null;
     const known = await this.#findByFingerprint(fingerprint);
-    if (known) return { row: known };
+    if (known) return { row: await this.#renew(known) };
     await this.#refuseWhenFull();
     const status = this.settings.values.registration === 'approval' ? 'pending' : 'active';
     try {
@@ -113,7 +113,7 @@ export class Clients {
         detail: { name: metadata.client_name },
       }),
     ]);
-    return { ...known, ...changed };
+    return Object.assign(known, changed);
   }
 
   /**
@@ -146,7 +146,7 @@ export class Clients {
     if (wanted.status === 'blocked' || wanted.status === 'pending')
       await this.revocations.revoke([{ kind: 'client', id }], statements);
     else await this.database.commit(statements);
-    return { ...row, ...set };
+    return Object.assign(row, set);
   }
 
   /** Forgets a Client with its Grants, Tokens and consents: its next `/token` says 401 `invalid_client`, and SDKs register again. */
@@ -169,12 +169,20 @@ export class Clients {
     return fingerprint === null ? null : this.database.repository(ClientRow).findOneBy({ fingerprint });
   }
 
+  /** A Client that is never used goes a day after its latest registration, not its first. */
+  async #renew(row: ClientRow): Promise<ClientRow> {
+    const createdAt = now();
+    if (row.lastUsedAt !== null || row.createdAt > createdAt - 3600) return row;
+    await this.database.commit([this.database.update(ClientRow, { createdAt }, { id: row.id })]);
+    return Object.assign(row, { createdAt });
+  }
+
   async #refuseWhenFull(): Promise<void> {
     if (!this.settings.values.rateLimits) return;
     const count = await this.database.row<{ n: number }>(
       sql`SELECT COUNT(*) AS n FROM oauth_client WHERE source = ${'dcr'} AND last_used_at IS NULL`,
     );
-    if (Number(count?.n ?? 0) >= UNUSED_CEILING)
+    if ((count?.n ?? 0) >= UNUSED_CEILING)
       throw new RegistrationFull('too many clients registered and were never used');
   }
 

@@ -8,6 +8,8 @@ export class InteractionRow {
   /** SHA-256 of the Interaction's uid: the uid is also a cookie's value. */
   @PrimaryColumn('text') id!: string;
   @Column('text', { name: 'client_id', nullable: true }) clientId!: string | null;
+  /** Who is signed in to the browser that began it; null: nobody. */
+  @Column('text', { name: 'user_id', nullable: true }) userId!: string | null;
   @Column({ name: 'expires_at', ...seconds }) expiresAt!: number;
   /** The engine's members without the uid. */
   @Column({ ...json }) payload!: Record<string, unknown>;

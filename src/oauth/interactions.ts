@@ -31,10 +31,11 @@ export class Interactions {
       returnTo: String(params.returnTo).replace(uid, UID),
     };
     const clientId = typeof params.params?.client_id === 'string' ? params.params.client_id : null;
+    const userId = typeof session?.['accountId'] === 'string' ? session['accountId'] : null;
     await this.database.commit([
-      sql`INSERT INTO oauth_interaction (id, client_id, expires_at, payload)
-        VALUES (${sha256(uid)}, ${clientId}, ${Number(params.exp)}, ${JSON.stringify(stored)})
-        ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at, payload = excluded.payload`,
+      sql`INSERT INTO oauth_interaction (id, client_id, user_id, expires_at, payload)
+        VALUES (${sha256(uid)}, ${clientId}, ${userId}, ${Number(params.exp)}, ${JSON.stringify(stored)})
+        ON CONFLICT (id) DO UPDATE SET user_id = excluded.user_id, expires_at = excluded.expires_at, payload = excluded.payload`,
     ]);
   }
 

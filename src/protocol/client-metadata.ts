@@ -111,7 +111,7 @@ export function cleanName(name: unknown): string | null {
     .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}]/gu, '')
     .replace(/\s+/g, ' ')
     .trim();
-  return clean === '' ? null : [...clean].slice(0, MAX_NAME).join('');
+  return clean === '' ? null : Array.from(clean).slice(0, MAX_NAME).join('');
 }
 
 function readRedirects(value: unknown): { readonly uris: readonly string[] } | MetadataFault {

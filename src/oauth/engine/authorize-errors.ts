@@ -56,7 +56,7 @@ export class AuthorizeErrors {
     await next();
     if (!ctx.path.startsWith('/authorize')) return;
     ctx.set('Referrer-Policy', 'no-referrer');
-    const location = ctx.response.get('Location');
+    const location = ctx.response.headers['location'] ?? '';
     const redirectUri = ctx.oidc?.params?.['redirect_uri'];
     if (location === '' || location.startsWith('/') || typeof redirectUri !== 'string') return;
     const answer = responseOf(location, redirectUri);

@@ -92,8 +92,8 @@ export class Engine implements OnModuleInit, OnApplicationShutdown {
     const keys = await this.keys.current();
     const ids = keys.map(({ kid }) => kid).join(' ');
     if (ids === this.#keyIds) return;
-    this.#provider = this.#build({ keys } as JWKS);
-    this.#callback = this.#provider.callback() as unknown as RawHandler;
+    this.#provider = this.#build({ keys });
+    this.#callback = this.#provider.callback();
     this.#keyIds = ids;
   }
 
@@ -105,7 +105,7 @@ export class Engine implements OnModuleInit, OnApplicationShutdown {
   /** The Interaction whose cookie this browser holds; null: none, over, or its browser has signed out meanwhile. */
   async interactionDetails(req: IncomingMessage, res: ServerResponse): Promise<InteractionDetails | null> {
     try {
-      return (await this.#provider.interactionDetails(req as never, res as never)) as unknown as InteractionDetails;
+      return await this.#provider.interactionDetails(req, res);
     } catch (error) {
       if ((error as { name?: unknown }).name === 'SessionNotFound') return null;
       throw error;
@@ -117,7 +117,7 @@ export class Engine implements OnModuleInit, OnApplicationShutdown {
    * @param done `accountId` is the User id; `grantId` comes from `createGrant` or `Grants.create`
    */
   async finish(req: IncomingMessage, res: ServerResponse, done: { accountId: string; grantId: string }): Promise<void> {
-    const interaction = await this.#provider.interactionDetails(req as never, res as never);
+    const interaction = await this.#provider.interactionDetails(req, res);
     const before = interaction.session;
     if (before && before.accountId !== done.accountId) {
       // Somebody else signs in on this browser: the old sign-in ends here, so that the engine needs no page with a script to switch accounts.
@@ -128,8 +128,8 @@ export class Engine implements OnModuleInit, OnApplicationShutdown {
     const consent = { grantId: done.grantId };
     const signedIn = interaction.prompt.name === 'login' || before?.accountId !== done.accountId;
     await this.#provider.interactionFinished(
-      req as never,
-      res as never,
+      req,
+      res,
       signedIn ? { login: { accountId: done.accountId }, consent } : { consent },
     );
   }
@@ -137,8 +137,8 @@ export class Engine implements OnModuleInit, OnApplicationShutdown {
   /** Ends an Interaction with an error for the client: `access_denied`, `temporarily_unavailable`, `server_error`. The person has acted, so it redirects. */
   async refuse(req: IncomingMessage, res: ServerResponse, why: { error: string; description: string }): Promise<void> {
     await this.#provider.interactionFinished(
-      req as never,
-      res as never,
+      req,
+      res,
       { error: why.error, error_description: why.description },
       { mergeWithLastSubmission: false },
     );
@@ -196,7 +196,7 @@ export class Engine implements OnModuleInit, OnApplicationShutdown {
           findAccount: (_, id) => this.#findAccount(id),
           loadExistingGrant: (ctx) => this.#loadExistingGrant(ctx),
           renderError: (ctx, out, error) => this.errors.render(ctx, out, error),
-          fetch: (url, options) => this.#fetch(String(url), options),
+          fetch: (url) => this.#fetch(url instanceof Request ? url.url : url.toString()),
           allowDocumentFetch: (id) => this.#allowDocumentFetch(id),
           allowDocumentClient: (id, metadata) => this.#allowDocumentClient(id, metadata),
         },
@@ -265,9 +265,7 @@ export class Engine implements OnModuleInit, OnApplicationShutdown {
   }
 
   /** Everything the engine fetches: metadata documents and clients' key sets. Its own dispatcher is ignored; the guard is in `outbound/`. */
-  async #fetch(url: string, options: RequestInit | undefined): Promise<Response> {
-    // The engine asks for documents by `accept`, for key sets by `Accept`; both are Headers by now, so the address decides.
-    void options;
+  async #fetch(url: string): Promise<Response> {
     const isDocument = this.#wantedDocuments.has(url);
     const { body, maxAge } = await this.documents.get(url, isDocument ? 'document' : 'keys');
     const headers = { 'content-type': 'application/json', 'cache-control': `max-age=${maxAge}` };

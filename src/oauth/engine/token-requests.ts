@@ -1,8 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { KoaContextWithOIDC } from 'oidc-provider';
+import { AttemptLimit } from '../../access/attempt-limit.js';
 import { Settings } from '../../config/settings.js';
 import { DatabaseUnavailable } from '../../persistence/faults.js';
-import { RateLimit } from '../../protocol/rate-limit.js';
+import { UpstreamUnavailable } from '../../providers/contract.js';
+import { Admission } from '../admission.js';
 import { Grants } from '../grants.js';
 import { Tokens, type Exchange, type StoredAnswer } from '../tokens.js';
 import { currentUnit, inUnit, TokenUnit } from './unit.js';
@@ -13,12 +15,13 @@ const PER_MINUTE = 300;
 /** Makes each `/token` request one commit, made before the answer leaves (as-engine.md §4). */
 @Injectable()
 export class TokenRequests {
-  readonly #limit = new RateLimit({ perMinute: PER_MINUTE });
+  readonly #limit = new AttemptLimit({ max: PER_MINUTE, seconds: 60 });
 
   constructor(
     @Inject(Settings) private readonly settings: Settings,
     @Inject(Tokens) private readonly tokens: Tokens,
     @Inject(Grants) private readonly grants: Grants,
+    @Inject(Admission) private readonly admission: Admission,
   ) {}
 
   /** Koa middleware: collects what the engine writes, then commits it, or drops it when the request is refused. */
@@ -30,7 +33,7 @@ export class TokenRequests {
       if (ctx.status < 400) await this.#commit(ctx, unit);
       else if (unit.wrongVerifierFor !== null) await this.tokens.countWrongVerifier(unit.wrongVerifierFor);
     } catch (error) {
-      if (!(error instanceof DatabaseUnavailable)) throw error;
+      if (!(error instanceof DatabaseUnavailable) && !(error instanceof UpstreamUnavailable)) throw error;
       answerUnavailable(ctx, error);
     }
   }
@@ -48,8 +51,8 @@ export class TokenRequests {
     const { consumed, grantId } = unit;
     if (!consumed || grantId === null) throw new Error('a token answer without a consumed token and a grant');
     if (this.settings.values.rateLimits) {
-      const wait = this.#limit.take(`${unit.clientId} ${unit.userId}`);
-      if (wait > 0) return answerTooMany(ctx, wait);
+      const wait = this.#limit.count(`${unit.clientId} ${unit.userId}`);
+      if (wait !== null) return answerTooMany(ctx, wait);
     }
     const answer: StoredAnswer = {
       body: ctx.body,
@@ -64,6 +67,7 @@ export class TokenRequests {
       userId: unit.userId,
       clientId: unit.clientId,
     };
+    if (consumed.kind === 'RefreshToken' && !(await this.admission.check(grantId))) return answerInvalidGrant(ctx);
     const result = await this.tokens.exchange(exchange);
     if (result === 'dead') return answerInvalidGrant(ctx);
     if (result === 'replayed') await this.#answerReplay(ctx, exchange);
@@ -83,12 +87,12 @@ export class TokenRequests {
 }
 
 /** 503: nothing was consumed, the credential is still good (real-clients T2). */
-export function answerUnavailable(ctx: KoaContextWithOIDC, error: DatabaseUnavailable): void {
+export function answerUnavailable(ctx: KoaContextWithOIDC, error: DatabaseUnavailable | UpstreamUnavailable): void {
   ctx.status = 503;
   ctx.set('Retry-After', String(error.retryAfter));
   ctx.body = {
     error: 'temporarily_unavailable',
-    error_description: 'the server cannot reach its database now; try again',
+    error_description: 'the server cannot decide this now; try again',
   };
 }
 
