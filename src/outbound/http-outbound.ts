@@ -52,7 +52,7 @@ export class HttpOutbound implements Outbound, OnApplicationShutdown {
     try {
       const answer = await this.#exchange(url, request, {
         agent: stranger ? this.#stranger : this.#operator,
-        signal: AbortSignal.timeout(Math.max(1, timeout)),
+        signal: AbortSignal.timeout(Math.max(1, Math.ceil(timeout))),
       });
       if (!stranger) this.#circuit.answered(url.origin);
       return answer;
