@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import { run } from './cli/program.js';
 
-// Not process.exit: what is still being written must get out, and `serve` goes on after its command has returned.
-process.exitCode = await run(process.argv);
+const code = await run(process.argv);
+// A start that failed half-way may leave timers behind. After success nothing is forced: `serve` goes on, and output still gets out.
+if (code !== 0) process.exit(code);

@@ -3,9 +3,6 @@ import { ConfigurationError } from '../config/configuration-error.js';
 import { processEnvironment } from '../config/environment.js';
 import { redact } from '../ops/redact.js';
 
-/** Errors whose message alone tells the operator what to do. */
-const EXPLAINED = new Set(['CommandFailed', 'DatabaseUnusable', 'PortUnusable']);
-
 /** Runs one command line. @returns the exit code: 0 only on success, 78 for a faulty configuration */
 export async function run(argv: readonly string[]): Promise<number> {
   try {
@@ -16,8 +13,7 @@ export async function run(argv: readonly string[]): Promise<number> {
       process.stderr.write(`${error.message}\n`);
       return error.exitCode;
     }
-    const explained = error instanceof Error && (EXPLAINED.has(error.name) || process.env['DEBUG'] === undefined);
-    process.stderr.write(`gatehouse: ${redact(explained ? error.message : String((error as Error).stack ?? error))}\n`);
+    process.stderr.write(`gatehouse: ${redact(error instanceof Error ? error.message : String(error))}\n`);
     return 1;
   }
 }

@@ -8,6 +8,9 @@ import { redact } from './redact.js';
 /** The framework's own start-up chatter: of use only while debugging. */
 const CHATTER = new Set(['InstanceLoader', 'NestApplication', 'NestFactory', 'RouterExplorer', 'RoutesResolver']);
 
+/** Contexts in which the framework logs a failed start before it throws: whoever started it tells the operator, in one line. */
+const REPORTED = new Set(['ExceptionHandler', 'NestApplication']);
+
 /** Where log lines go, and how they look. */
 export type LogSettings = Pick<SettingsValues, 'logLevel'> & { readonly format: 'json' | 'pretty' };
 
@@ -34,7 +37,8 @@ export class Log implements LoggerService {
   }
 
   error(message: unknown, ...rest: unknown[]): void {
-    this.#write('error', message, rest);
+    const context = contextOf(rest);
+    this.#write(context !== undefined && REPORTED.has(context) ? 'debug' : 'error', message, rest);
   }
 
   warn(message: unknown, ...rest: unknown[]): void {

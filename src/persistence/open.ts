@@ -1,8 +1,9 @@
-import { accessSync, constants, mkdirSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { dirname } from 'node:path';
 import pg from 'pg';
 import { DataSource } from 'typeorm';
 import type { Settings } from '../config/settings.js';
+import { makeFolder } from './folder.js';
 import { sqliteFile } from './root-key.js';
 import { entities, migrations } from './schema.js';
 
@@ -58,7 +59,7 @@ async function connect(source: DataSource, what: string): Promise<DataSource> {
 
 function assertWritable(file: string): void {
   try {
-    mkdirSync(dirname(file), { recursive: true });
+    makeFolder(dirname(file));
     accessSync(dirname(file), constants.W_OK | constants.X_OK);
   } catch (cause) {
     throw new DatabaseUnusable(`database: cannot write ${file}: ${reasonOf(cause)}`, { cause });

@@ -23,7 +23,12 @@ import { Notifications } from './notifications.js';
       },
     },
     { provide: Database, inject: [DataSource], useFactory: (source: DataSource) => new Database(source) },
-    { provide: Seals, inject: [Settings], useFactory: (settings: Settings) => new Seals(rootKeys(settings)) },
+    // After the database: an unusable one is reported by its own name, before a key is written beside it.
+    {
+      provide: Seals,
+      inject: [Settings, DataSource],
+      useFactory: (settings: Settings) => new Seals(rootKeys(settings)),
+    },
     Notifications,
     Purge,
   ],

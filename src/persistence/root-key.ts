@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Settings } from '../config/settings.js';
+import { makeFolder } from './folder.js';
 
 /**
  * The root keys: `GATEHOUSE_SECRET`, or with SQLite a key made once and kept as `secret` (mode 0600) beside the database file.
@@ -12,7 +13,7 @@ export function rootKeys(settings: Settings): readonly string[] {
   const file = sqliteFile(settings);
   if (file === null) return [randomBytes(32).toString('base64')];
   const path = join(dirname(file), 'secret');
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   try {
     writeFileSync(path, randomBytes(32).toString('base64'), { mode: 0o600, flag: 'wx' });
   } catch (error) {
