@@ -18,3 +18,5 @@ export {
   type ContractCase,
   type LoginFixture,
 } from './testing/login-provider-cases.js';
+export { tokenVerifierCases, type VerifierFixture, type VerifierSuite } from './testing/token-verifier-cases.js';
+export { accessClaims, badJwts, BAD_JWTS } from './testing/foreign-tokens.js';

@@ -2,7 +2,11 @@ import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShut
 import type { LoginProvider, ProviderChoice, ProviderHouse, ProviderKind, TokenVerifier } from './contract.js';
 import { github } from './github/github.provider.js';
 import { google } from './google/google.provider.js';
+import { introspection } from './introspection/introspection.verifier.js';
+import { jwt } from './jwt/jwt.verifier.js';
 import { oidc } from './oidc/oidc.provider.js';
+import { authkit } from './remote/authkit.verifier.js';
+import { remote } from './remote/remote.verifier.js';
 import { staticToken } from './static-token/static-token.verifier.js';
 import { workos } from './workos/workos.provider.js';
 
@@ -13,6 +17,10 @@ export const providerKinds: readonly ProviderKind[] = [
   workos.definition,
   oidc.definition,
   staticToken.definition,
+  jwt.definition,
+  introspection.definition,
+  authkit.definition,
+  remote.definition,
 ];
 
 /** The enabled providers, in the operator's order. */

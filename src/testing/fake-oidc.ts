@@ -166,9 +166,10 @@ export class FakeOidc extends FakeServer {
   /** A JWT signed by the present key. `claims` undefined members are left out; `header` is laid over `alg` and `kid`. */
   sign(claims: Record<string, unknown>, header: Record<string, unknown> = {}): Promise<string> {
     const { kid, alg, privateKey } = this.#signer;
+    const critical = Array.isArray(header['crit']) ? header['crit'].map((name) => [String(name), true]) : [];
     return new SignJWT(JSON.parse(JSON.stringify(claims)) as JWTPayload)
       .setProtectedHeader({ alg, kid, typ: 'JWT', ...header })
-      .sign(privateKey);
+      .sign(privateKey, { crit: Object.fromEntries(critical) as Record<string, boolean> });
   }
 
   /** An opaque access token that its introspection endpoint and userinfo know. */

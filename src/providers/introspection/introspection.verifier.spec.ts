@@ -1,0 +1,135 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { FakeOidc } from '../../testing/fake-oidc.js';
+import { testHouse, type TestHouse } from '../../testing/house.js';
+import { describeTokenVerifier } from '../../../test/contracts/token-verifier.js';
+import { type ProviderHouse, type TokenVerifier, UpstreamUnavailable } from '../contract.js';
+import { introspection } from './introspection.verifier.js';
+
+type Input = Parameters<typeof introspection>[0];
+
+function create(fake: FakeOidc, house: ProviderHouse, over: Partial<Input> = {}, id = 'introspection'): TokenVerifier {
+  const settings = introspection.definition.settings.parse({
+    url: `${fake.origin}/introspect`,
+    clientId: fake.clientId,
+    clientSecret: fake.clientSecret,
+    ...over,
+  });
+  return introspection.definition.create(id, settings, house) as TokenVerifier;
+}
+
+describeTokenVerifier('introspection', {
+  bad: ['an unknown token', 'a forgotten token'],
+  hasUpstream: true,
+  open: async () => {
+    const fake = await new FakeOidc().listen();
+    return {
+      fake,
+      route: 'POST /introspect',
+      create: (house, id) => create(fake, house, {}, id),
+      good: (scopes) => Promise.resolve(fake.mintOpaque([...scopes])),
+      bad: {
+        'an unknown token': () => Promise.resolve('no-such-token'),
+        'a forgotten token': () => {
+          const token = fake.mintOpaque();
+          fake.forgetTokens();
+          return Promise.resolve(token);
+        },
+      },
+    };
+  },
+});
+
+describe('introspection', () => {
+  let fake: FakeOidc;
+  let house: TestHouse;
+  afterEach(async () => {
+    await fake.close();
+    await house.close();
+  });
+  const open = async (options: ConstructorParameters<typeof FakeOidc>[0] = {}): Promise<void> => {
+    fake = await new FakeOidc(options).listen();
+    house = testHouse();
+  };
+  const now = Math.floor(Date.now() / 1000);
+
+  it.each([
+    ['active as text', { active: 'true' }],
+    ['active as a number', { active: 1 }],
+    ['active null', { active: null }],
+    ['no active', {}],
+    ['an end in the past', { active: true, exp: now - 60 }],
+    ['a begin in the future', { active: true, nbf: now + 600 }],
+    ['an end that is text', { active: true, exp: String(now + 60) }],
+    ['a refresh token', { active: true, token_use: 'refresh_token' }],
+  ])('an answer with %s is no', async (_, body) => {
+    await open();
+    fake.fault('POST /introspect', { body: { sub: 'a', ...body } });
+    expect(await create(fake, house).verify('t')).toBeNull();
+  });
+
+  it.each([
+    ['missing', undefined, false],
+    ['another', 'https://other.example', false],
+    ['ours', 'https://us.example', true],
+    ['a list with ours', ['x', 'https://us.example'], true],
+  ])('with AUDIENCE an aud that is %s decides', async (_, aud, accepted) => {
+    await open();
+    fake.person['aud'] = aud;
+    const verifier = create(fake, house, { audience: 'https://us.example' });
+    expect((await verifier.verify(fake.mintOpaque())) !== null).toBe(accepted);
+  });
+
+  it('holds an answer for CACHE_TTL seconds and no longer', async () => {
+    await open();
+    const principal = await create(fake, house, { cacheTtl: '7s' }).verify(fake.mintOpaque());
+    expect(principal?.recheckAt).toBeGreaterThanOrEqual(now + 7);
+    expect(principal?.recheckAt).toBeLessThanOrEqual(Math.floor(Date.now() / 1000) + 7);
+  });
+
+  it('posts the credentials in the body when told so', async () => {
+    await open();
+    await create(fake, house, { authMethod: 'client_secret_post' }).verify(fake.mintOpaque());
+    const [request] = fake.requests;
+    expect(request?.headers.authorization).toBeUndefined();
+    expect(request?.form.get('client_secret')).toBe(fake.clientSecret);
+  });
+
+  it('Basic reaches servers that decode and servers that do not', async () => {
+    for (const decodes of [true, false]) {
+      await open({ clientId: 'mcp-client_1.x', clientSecret: 'a-b_c.d' });
+      fake.decodesBasic = decodes;
+      expect(await create(fake, house).verify(fake.mintOpaque())).not.toBeNull();
+      await fake.close();
+      await house.close();
+    }
+    await open({ clientId: 'with space', clientSecret: 'p%:ss+w' });
+    expect(await create(fake, house).verify(fake.mintOpaque())).not.toBeNull();
+  });
+
+  it('bad credentials of ours are our failure: 503, and the log says what to check', async () => {
+    await open();
+    await expect(create(fake, house, { clientSecret: 'wrong' }).verify('t')).rejects.toThrow(UpstreamUnavailable);
+    expect(house.lines.join()).toMatch(/client id, secret/);
+  });
+
+  it('a token without subject still has a stable key', async () => {
+    await open();
+    fake.fault('POST /introspect', { body: { active: true } });
+    const verifier = create(fake, house);
+    const [one, again, other] = [await verifier.verify('a'), await verifier.verify('a'), await verifier.verify('b')];
+    expect(one?.key).toBe(again?.key);
+    expect(one?.key).not.toBe(other?.key);
+    expect(one?.expiresAt).toBeNull();
+  });
+
+  it.each([
+    [{}, ['clientId', 'clientSecret', 'url']],
+    [{ url: 'http://as.example/introspect', clientId: 'a', clientSecret: 'b' }, ['url']],
+    [{ url: 'https://as.example', clientId: 'a', clientSecret: 'b', cacheTtl: '61s' }, ['cacheTtl']],
+    [{ url: 'https://as.example', clientId: 'a', clientSecret: 'b', authMethod: 'none' }, ['authMethod']],
+  ])('refuses %j by name', async (settings, names) => {
+    await open();
+    const issues = introspection.definition.settings.safeParse(settings).error?.issues ?? [];
+    expect(issues.map(({ path }) => path[0]).sort()).toEqual(names);
+  });
+});

@@ -1,0 +1,173 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { AUTHKIT_PATHS, FakeOidc } from '../../testing/fake-oidc.js';
+import { accessClaims, BAD_JWTS, badJwts } from '../../testing/foreign-tokens.js';
+import { testHouse, type TestHouse } from '../../testing/house.js';
+import { describeTokenVerifier } from '../../../test/contracts/token-verifier.js';
+import {
+  type NamesAuthorizationServers,
+  type ProviderHouse,
+  type Runs,
+  type TokenVerifier,
+  UpstreamUnavailable,
+} from '../contract.js';
+import { authkit } from './authkit.verifier.js';
+import { remote } from './remote.verifier.js';
+
+const AUDIENCE = 'http://localhost:8000/mcp';
+type Remote = TokenVerifier & NamesAuthorizationServers & Runs;
+
+function create(house: ProviderHouse, settings: Parameters<typeof remote>[0], id = 'remote'): Remote {
+  return remote.definition.create(id, remote.definition.settings.parse(settings), house) as Remote;
+}
+
+describeTokenVerifier('remote by keys', {
+  bad: BAD_JWTS,
+  hasUpstream: true,
+  open: async () => {
+    const fake = await new FakeOidc({ issuerPath: '/tenant/one' }).listen();
+    return {
+      fake,
+      route: '*',
+      create: (house, id) => create(house, { issuer: fake.issuer }, id),
+      good: (scopes) => fake.sign(accessClaims(fake, AUDIENCE, scopes)),
+      bad: badJwts(fake, AUDIENCE),
+    };
+  },
+});
+
+describeTokenVerifier('remote by introspection', {
+  bad: ['an unknown token', 'a token for another audience'],
+  hasUpstream: true,
+  open: async () => {
+    const fake = await new FakeOidc().listen();
+    fake.person['aud'] = AUDIENCE;
+    const credentials = { introspectionClientId: fake.clientId, introspectionClientSecret: fake.clientSecret ?? '' };
+    return {
+      fake,
+      route: 'POST /introspect',
+      create: (house, id) => create(house, { issuer: fake.issuer, ...credentials }, id),
+      good: (scopes) => Promise.resolve(fake.mintOpaque([...scopes])),
+      bad: {
+        'an unknown token': () => Promise.resolve('no-such-token'),
+        'a token for another audience': () =>
+          Promise.resolve(fake.mintOpaque(['mcp'], { sub: 'alice-1', aud: 'https://other.example' })),
+      },
+    };
+  },
+});
+
+describeTokenVerifier('authkit', {
+  bad: [...BAD_JWTS, 'a token signed by ES256'],
+  hasUpstream: true,
+  open: async () => {
+    const fake = await new FakeOidc({ paths: AUTHKIT_PATHS }).listen();
+    return {
+      fake,
+      route: 'GET /oauth2/jwks',
+      create: (house, id) =>
+        authkit.definition.create(
+          id,
+          authkit.definition.settings.parse({ authkitDomain: fake.origin }),
+          house,
+        ) as TokenVerifier,
+      good: (scopes) => fake.sign(accessClaims(fake, AUDIENCE, scopes)),
+      bad: {
+        ...badJwts(fake, AUDIENCE),
+        'a token signed by ES256': async () => {
+          const rsa = await fake.sign(accessClaims(fake, AUDIENCE));
+          const { publicJwk } = fake;
+          await fake.rotateKeys({ alg: 'ES256', keep: true });
+          const token = await fake.sign(accessClaims(fake, AUDIENCE));
+          const sign = fake.sign.bind(fake);
+          fake.sign = (claims, header) => (header ? sign(claims, header) : Promise.resolve(rsa));
+          expect(publicJwk.alg).toBe('RS256');
+          return token;
+        },
+      },
+    };
+  },
+});
+
+describe('remote', () => {
+  let fake: FakeOidc;
+  let house: TestHouse;
+  afterEach(async () => {
+    await fake.close();
+    await house.close();
+  });
+  const open = async (prepare: (fake: FakeOidc) => void = () => {}): Promise<Remote> => {
+    fake = await new FakeOidc().listen();
+    prepare(fake);
+    house = testHouse();
+    return create(house, { issuer: fake.issuer });
+  };
+  const good = (): Promise<string> => fake.sign(accessClaims(fake, AUDIENCE));
+
+  it('names the foreign issuer for the metadata of this resource', async () => {
+    expect((await open()).authorizationServers).toEqual([fake.issuer]);
+  });
+
+  it('starts while discovery fails, says so, and works once it answers', async () => {
+    const verifier = await open((fake) => fake.fault('*', { status: 500, body: '' }));
+    await verifier.open();
+    await expect(verifier.verify(await good())).rejects.toThrow(UpstreamUnavailable);
+    expect(house.lines.join('\n')).toMatch(/error remote: discovery failed.*trying again/);
+    fake.mend();
+    expect(await verifier.verify(await good())).not.toBeNull();
+    await verifier.close();
+  });
+
+  it('discovers once for many tokens', async () => {
+    const verifier = await open();
+    const tokens = await Promise.all([good(), good(), good()]);
+    await Promise.all(tokens.map((token) => verifier.verify(token)));
+    await verifier.verify(await good());
+    expect(fake.count('GET /.well-known/openid-configuration')).toBe(1);
+  });
+
+  it('finds metadata at the RFC 8414 place where the other answers HTML', async () => {
+    const verifier = await open((fake) => {
+      fake.fault('GET /.well-known/openid-configuration', { body: '<html>sign in</html>' });
+      fake.on('GET /.well-known/oauth-authorization-server', () => ({ body: fake.document() }));
+    });
+    expect(await verifier.verify(await good())).not.toBeNull();
+  });
+
+  it.each([
+    ['another issuer', { issuer: 'https://evil.example' }],
+    ['the issuer with a path', { issuer: 'http://127.0.0.1:1/x' }],
+    ['no issuer', { issuer: undefined }],
+    ['no keys', { jwks_uri: undefined }],
+  ])('metadata with %s decides nothing', async (_, metadata) => {
+    const verifier = await open((fake) => (fake.metadata = metadata));
+    await expect(verifier.verify(await good())).rejects.toThrow(UpstreamUnavailable);
+  });
+
+  it('forgives the slash after a bare origin, and compares tokens with what the server writes', async () => {
+    const verifier = await open((fake) => (fake.metadata = { issuer: `${fake.issuer}/` }));
+    expect(
+      await verifier.verify(await fake.sign({ ...accessClaims(fake, AUDIENCE), iss: `${fake.issuer}/` })),
+    ).not.toBeNull();
+    expect(await verifier.verify(await good())).toBeNull();
+  });
+
+  it('introspects by post where the server offers only that', async () => {
+    await open((fake) => (fake.metadata = { introspection_endpoint_auth_methods_supported: ['client_secret_post'] }));
+    fake.person['aud'] = AUDIENCE;
+    const credentials = { introspectionClientId: fake.clientId, introspectionClientSecret: fake.clientSecret ?? '' };
+    expect(await create(house, { issuer: fake.issuer, ...credentials }).verify(fake.mintOpaque())).not.toBeNull();
+    expect(fake.requests.at(-1)?.headers.authorization).toBeUndefined();
+  });
+
+  it.each([
+    [{}, ['issuer']],
+    [{ issuer: 'http://as.example' }, ['issuer']],
+    [{ issuer: 'https://as.example', introspectionClientId: 'a' }, ['introspectionClientSecret']],
+    [{ issuer: 'https://as.example', introspectionClientSecret: 'a' }, ['introspectionClientId']],
+    [{ introspectionClientSecret: 'a' }, ['introspectionClientId', 'issuer']],
+  ])('refuses %j by name', async (settings, names) => {
+    await open();
+    const issues = remote.definition.settings.safeParse(settings).error?.issues ?? [];
+    expect(issues.map(({ path }) => path[0]).sort()).toEqual(names);
+  });
+});
