@@ -58,6 +58,8 @@ export class AuthorizeErrors {
     ctx.set('Referrer-Policy', 'no-referrer');
     const location = ctx.response.headers['location'] ?? '';
     const redirectUri = ctx.oidc?.params?.['redirect_uri'];
+    // Koa writes the target into the body, where uid and code have no business.
+    if (location !== '') ctx.body = '';
     if (location === '' || location.startsWith('/') || typeof redirectUri !== 'string') return;
     const answer = responseOf(location, redirectUri);
     const target = `${redirectUri}${redirectUri.includes('?') ? '&' : '?'}${answer.toString()}`;
