@@ -44,10 +44,11 @@ export async function start({ settings, root, notes = [], print }: StartOptions)
     await log.flush();
     throw error;
   }
+  // Before the banner: whoever waits for it may end us at once.
+  endOnSignals(app, log);
   if (format === 'pretty') print(`${banner(settings).join('\n  ')}\n`);
   else for (const line of banner(settings)) log.log(line.replace(/ {2,}/, ': '), 'Start');
   for (const line of unsafe(settings)) log.warn(`unsafe: ${line}`, 'Start');
-  endOnSignals(app, log);
   return app;
 }
 

@@ -77,7 +77,7 @@ describe('a laptop user', () => {
     expect(await run.exit).toBe(0);
   });
 
-  it.each([
+  it.each<[Record<string, string>, number, RegExp]>([
     [{ GATEHOUSE_PROT: '1' }, 78, /GATEHOUSE_PROT.*did you mean GATEHOUSE_PORT/],
     [
       { GATEHOUSE_DATABASE_URL: 'sqlite:/proc/x/y.sqlite' },
@@ -86,7 +86,7 @@ describe('a laptop user', () => {
     ],
     [{ GATEHOUSE_DATABASE_URL: 'sqlite:/tmp' }, 1, /^gatehouse: database: cannot open \/tmp: .*\n$/m],
   ])('%j is refused in plain words', async (env, code, words) => {
-    const run = gatehouse(['serve'], { cwd: folder.path, env: env as Record<string, string> });
+    const run = gatehouse(['serve'], { cwd: folder.path, env });
     expect(await run.exit).toBe(code);
     expect(run.stderr()).toMatch(words);
   });
