@@ -227,6 +227,6 @@ describe('jwt', () => {
   ])('refuses %s by name', async (_, settings, names) => {
     await open();
     const issues = jwt.definition.settings.safeParse(settings).error?.issues ?? [];
-    expect([...new Set(issues.map(({ path }) => path[0]))].sort()).toEqual(names);
+    expect([...new Set(issues.map(({ path }) => String(path[0])))].sort()).toEqual(names);
   });
 });

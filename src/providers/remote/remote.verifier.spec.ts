@@ -168,6 +168,6 @@ describe('remote', () => {
   ])('refuses %j by name', async (settings, names) => {
     await open();
     const issues = remote.definition.settings.safeParse(settings).error?.issues ?? [];
-    expect(issues.map(({ path }) => path[0]).sort()).toEqual(names);
+    expect(issues.map(({ path }) => String(path[0])).sort()).toEqual(names);
   });
 });
