@@ -72,7 +72,7 @@ export class AccountSignInController {
   @Get('sign-in/:id')
   async finish(@Req() request: FastifyRequest, @Res() reply: FastifyReply, @Param('id') id: string): Promise<void> {
     const finished = await this.signIn.finished(request, id);
-    if (finished === 'pending') return sendPage(reply, finishingPage(`/account/sign-in/${id}`));
+    if (finished === 'pending') return sendPage(reply, finishingPage());
     // Loaded once more, or in another browser: the account page says who is signed in here.
     if (!finished) return sendOn(reply, '/account');
     const { outcome, attempt } = finished;

@@ -1,5 +1,4 @@
 import { Global, Module } from '@nestjs/common';
-import { PersonalTokenList } from '../access/personal-token-list.js';
 import { STEP_UP_LINKS } from '../providers/step-up.js';
 import { UsersModule } from '../users/users.module.js';
 import { AccountDoor } from './account-door.js';
@@ -23,7 +22,6 @@ import { WidenController } from './widen.controller.js';
     AccountHoldings,
     AccountSignIns,
     AccountStepUpLinks,
-    PersonalTokenList,
     { provide: STEP_UP_LINKS, useExisting: AccountStepUpLinks },
   ],
   exports: [STEP_UP_LINKS],

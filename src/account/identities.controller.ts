@@ -69,7 +69,7 @@ export class IdentitiesController {
     const signedIn = await this.door.enter(request, reply, '/account');
     if (!signedIn) return;
     const finished = await this.signIn.finished(request, id);
-    if (finished === 'pending') return sendPage(reply, finishingPage(`/account/link/${id}`));
+    if (finished === 'pending') return sendPage(reply, finishingPage());
     if (!finished) return sendOn(reply, '/account');
     await this.signIn.end(reply, id);
     const { outcome, attempt } = finished;

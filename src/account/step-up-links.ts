@@ -46,6 +46,8 @@ export class AccountStepUpLinks implements StepUpLinks {
     const grant = principal.grantId === undefined ? null : await this.grants.find(principal.grantId);
     if (!grant || grant.userId !== principal.user?.id) return null;
     const scopes = this.catalogue.missing(principal.scopes, wanted.scopes).toSorted();
+    const most = (await this.clients.find(grant.clientId))?.allowedScopes ?? null;
+    if (most !== null && scopes.some((name) => !most.includes(name))) return null;
     const tools = [...new Set(wanted.tools)].toSorted();
     // The same call, repeated by a model that waits, gets the same link instead of one row each time.
     const id = createHmac('sha256', this.seals.key('step-up-link'))

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable, Logger, Optional, type OnApplicationShutdown, type OnModuleDestroy } from '@nestjs/common';
 import { type NodeIncomingMessageLike, toNodeHandler } from '@modelcontextprotocol/node';
 import {
   classifyInboundRequest,
@@ -9,7 +9,9 @@ import {
 import { Access } from '../access/access.js';
 import { Events } from '../audit/events.js';
 import { Settings } from '../config/settings.js';
+import { DatabaseUnavailable } from '../persistence/faults.js';
 import type { Principal } from '../providers/contract.js';
+import { STEP_UP_LINKS, stepUpWords, type StepUpLinks, type WantedScopes } from '../providers/step-up.js';
 import { Changes } from './changes.js';
 import { errorBody, idOf, INTERNAL_FAULT, INVALID_REQUEST_CODE, isTooDeep, MAX_DEPTH, messagesOf } from './json-rpc.js';
 import { listenedUris, Policy } from './policy.js';
@@ -21,6 +23,9 @@ import { Streams } from './streams.js';
 const BATCH_VERSION = '2025-03-26';
 const MAX_BATCH = 50;
 
+/** What the policy found missing. */
+type Lacking = NonNullable<ReturnType<Policy['lacking']>>;
+
 /** One exchange at the MCP endpoint, its body parsed. */
 export interface Exchange {
   readonly request: AdmittedRequest;
@@ -28,12 +33,18 @@ export interface Exchange {
   readonly body: unknown;
 }
 
+interface Served {
+  readonly serve: ReturnType<typeof toNodeHandler>;
+  readonly close: () => Promise<void>;
+}
+
 /** Serves what the hooks have admitted: every protocol revision on one URL. */
 @Injectable()
-export class Endpoint implements OnApplicationShutdown {
+export class Endpoint implements OnModuleDestroy, OnApplicationShutdown {
   readonly #log = new Logger('Mcp');
-  readonly #handler: ReturnType<typeof createMcpHandler>;
-  readonly #node: ReturnType<typeof toNodeHandler>;
+  readonly #calls: Served;
+  /** Apart, so that at shutdown these streams end with their result while calls go on (HT-22). */
+  readonly #listeners: Served;
 
   constructor(
     private readonly settings: Settings,
@@ -44,10 +55,15 @@ export class Endpoint implements OnApplicationShutdown {
     private readonly streams: Streams,
     servers: Servers,
     changes: Changes,
+    @Optional() @Inject(STEP_UP_LINKS) private readonly stepUpLinks?: StepUpLinks,
   ) {
     const onerror = (error: Error): void => this.#log.debug(error.message);
-    this.#handler = createMcpHandler(() => servers.create(), { bus: changes.bus, onerror });
-    this.#node = toNodeHandler(this.#handler, { onerror });
+    const served = (): Served => {
+      const handler = createMcpHandler(() => servers.create(), { bus: changes.bus, onerror });
+      return { serve: toNodeHandler(handler, { onerror }), close: handler.close };
+    };
+    this.#calls = served();
+    this.#listeners = served();
   }
 
   /** Answers; never rejects. */
@@ -63,8 +79,12 @@ export class Endpoint implements OnApplicationShutdown {
     }
   }
 
+  async onModuleDestroy(): Promise<void> {
+    await this.#listeners.close();
+  }
+
   async onApplicationShutdown(): Promise<void> {
-    await this.#handler.close();
+    await this.#calls.close();
   }
 
   async #route({ request, response, body: received }: Exchange): Promise<void> {
@@ -74,15 +94,18 @@ export class Endpoint implements OnApplicationShutdown {
     if (fault !== null) return answer(response, 400, errorBody(INVALID_REQUEST_CODE, fault, idOf(received)));
     const body = this.#withoutHidden(received, principal);
     caller.carry(body);
-    if (this.#refused({ request, response, body }, principal)) return;
     const route = classify(request, body);
-    const lasting =
-      request.method === 'GET' || messagesOf(body).some(({ method }) => method === 'subscriptions/listen');
+    const lacking = this.policy.lacking(principal, messagesOf(body));
+    if (lacking)
+      return this.#refuse({ request, response, body }, { principal, lacking, legacy: route.kind === 'legacy' });
+    const listens = messagesOf(body).some(({ method }) => method === 'subscriptions/listen');
+    const lasting = request.method === 'GET' ? 'session' : listens ? 'listen' : null;
     if (!this.streams.watch(response, principal, { lasting, limited: this.settings.values.rateLimits }))
       return answer(response, 429, errorBody(429, 'too many open streams', idOf(body)), { 'retry-after': '60' });
     if (route.kind === 'legacy' && this.settings.values.legacySessions)
       return this.sessions.serve({ request, response, body });
-    await this.#node(request as NodeIncomingMessageLike, response, body);
+    const { serve } = listens ? this.#listeners : this.#calls;
+    await serve(request as NodeIncomingMessageLike, response, body);
   }
 
   /** What is wrong with the body as a whole; null: nothing. */
@@ -98,12 +121,24 @@ export class Endpoint implements OnApplicationShutdown {
     return body.length > MAX_BATCH ? `a batch may hold at most ${MAX_BATCH} messages` : null;
   }
 
-  /** 403 before a stream opens, for every era and for all messages of a batch in one challenge (RS-13, RS-14). */
-  #refused({ request, response, body }: Exchange, principal: Principal): boolean {
-    const lacking = this.policy.lacking(principal, messagesOf(body));
-    if (!lacking) return false;
-    const { status, headers, description, error } = this.access.insufficientScope(principal, lacking.scopes);
-    answer(response, status, errorBody(status, description, idOf(body), { error }), headers);
+  /**
+   * 403 before a stream opens, for every era and for all messages of a batch in one challenge (RS-13, RS-14). With `GATEHOUSE_STEP_UP=link` a tool
+   * call of a 2025 client, which may ignore a 403, gets a result with a link instead (S2).
+   */
+  async #refuse(
+    { request, response, body }: Exchange,
+    { principal, lacking, legacy }: { principal: Principal; lacking: Lacking; legacy: boolean },
+  ): Promise<void> {
+    const wanted = { scopes: lacking.scopes, tools: lacking.names };
+    const link = legacy && isToolCall(body) ? await this.#stepUpLink(principal, wanted) : null;
+    if (link) {
+      // An error result, since clients refuse a good one that lacks the structured content of the tool's output schema.
+      const result = { content: [{ type: 'text', text: stepUpWords(link, wanted) }], isError: true };
+      answer(response, 200, JSON.stringify({ jsonrpc: '2.0', id: idOf(body), result }));
+    } else {
+      const { status, headers, description, error } = this.access.insufficientScope(principal, lacking.scopes);
+      answer(response, status, errorBody(status, description, idOf(body), { error }), headers);
+    }
     this.events
       .write({
         type: 'tool.denied',
@@ -116,7 +151,18 @@ export class Endpoint implements OnApplicationShutdown {
         detail: { names: lacking.names, scopes: lacking.scopes },
       })
       .catch((fault: unknown) => this.#log.warn(`an event was not written: ${String(fault)}`));
-    return true;
+  }
+
+  /** null: the operator wants challenges, or there is no Grant to widen. */
+  async #stepUpLink(principal: Principal, wanted: WantedScopes): Promise<URL | null> {
+    if (this.settings.values.stepUp !== 'link') return null;
+    try {
+      return (await this.stepUpLinks?.linkFor(principal, wanted)) ?? null;
+    } catch (error) {
+      if (!(error instanceof DatabaseUnavailable)) throw error;
+      this.#log.warn(`a step-up link was not made: ${error.message}`);
+      return null;
+    }
   }
 
   /** `subscriptions/listen` without the resources that a missing role hides: for this Principal they do not exist. */
@@ -143,6 +189,12 @@ function classify(request: AdmittedRequest, body: unknown): InboundClassificatio
     ...header('mcp-name', 'mcpNameHeader'),
     body,
   });
+}
+
+/** A single request, since a batch would need one result for each of its messages. */
+function isToolCall(body: unknown): boolean {
+  const [message] = Array.isArray(body) ? [] : messagesOf(body);
+  return message?.method === 'tools/call' && message.id !== undefined;
 }
 
 function headerOf(request: AdmittedRequest, name: string): string | undefined {
