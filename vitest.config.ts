@@ -9,6 +9,8 @@ export default defineConfig({
       'test/**/*.spec.ts',
       'examples/**/*.e2e-spec.ts',
     ],
+    // Chromium is no part of Node: `npm run test:browser`.
+    exclude: ['test/browser/**', '**/node_modules/**'],
     setupFiles: ['reflect-metadata'],
     testTimeout: 30_000,
     hookTimeout: 30_000,

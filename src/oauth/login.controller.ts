@@ -93,7 +93,7 @@ export class LoginController {
     if (!ask) return;
     if (ask.settled) return this.#resume(request, reply, ask);
     const finished = await this.signIn.finished(request, uid);
-    if (finished === 'pending') return sendPage(reply, finishingPage(`${ask.path}/continue`));
+    if (finished === 'pending') return sendPage(reply, finishingPage());
     if (!finished) return this.#over(reply, 'no finished sign-in of this browser');
     const { outcome, attempt } = finished;
     if (outcome.kind === 'not-admitted') return this.#notAdmitted(request, reply, ask, outcome);
@@ -118,7 +118,7 @@ export class LoginController {
     }
     if (ask.client.status !== 'pending') return ask;
     this.#log.warn(`${ask.reference}: client ${ask.client.id} waits for an administrator`);
-    sendPage(reply, waitingPage({ client: ask.client.name, reference: ask.reference, retryUrl: ask.path }));
+    sendPage(reply, waitingPage({ client: ask.client.name, reference: ask.reference }));
     return null;
   }
 
@@ -187,10 +187,7 @@ export class LoginController {
     outcome: Extract<Outcome, { kind: 'not-admitted' }>,
   ): void {
     const csrf = this.cookies.formToken(request, reply, ask.uid);
-    sendPage(
-      reply,
-      refusedPage({ ...outcome, leaveAction: ask.path, againUrl: ask.path, csrf, reference: ask.reference }),
-    );
+    sendPage(reply, refusedPage({ ...outcome, csrf, reference: ask.reference }));
   }
 
   #nothingChosen(reply: FastifyReply, ask: AskedFor): void {

@@ -95,7 +95,6 @@ export class SignInAsk {
         .map(({ id, label }) => ({ label, scopes: this.upstreamScopes.of(id) }))
         .filter(({ scopes }) => scopes.length > 0),
       person: ask.person,
-      action: ask.path,
       publicHost: new URL(this.settings.publicUrl).host,
     };
   }

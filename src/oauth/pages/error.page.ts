@@ -81,8 +81,8 @@ export function returnPage(facts: { what: string; returnTo: URL; reference: stri
   });
 }
 
-/** The callback is still being worked on: the page asks again by itself. */
-export function finishingPage(continueAt: string): Page {
+/** The callback is still being worked on: the page asks again by itself. `continueAt`: default this page. */
+export function finishingPage(continueAt = ''): Page {
   return page({
     title: 'Finishing your sign-in',
     refresh: 2,

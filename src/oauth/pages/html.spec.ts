@@ -18,7 +18,6 @@ const facts: SignInFacts = {
   ],
   upstream: [],
   person: null,
-  action: '/login/abc',
   csrf: 'token',
   publicHost: 'mcp.example.com',
 };

@@ -9,15 +9,11 @@ export interface Refusal {
   readonly provider: string;
   /** Ours, safe to show. */
   readonly reason: string;
-  /** Back to the application with `access_denied`, or where the sign-in began. */
-  readonly leaveAction: string;
-  /** Back to the buttons. */
-  readonly againUrl: string;
   readonly csrf: string;
   readonly reference: string;
 }
 
-/** The sign-in worked but no rule admits the person: says which account was used and whom to ask. */
+/** The sign-in worked but no rule admits the person: says which account was used and whom to ask. For `<Interaction>/continue`: `.` is its page. */
 export function refusedPage(refusal: Refusal): Page {
   return page({
     status: 403,
@@ -30,8 +26,8 @@ export function refusedPage(refusal: Refusal): Page {
         <code>${refusal.reference}</code>.
       </p>
       <div class="actions">
-        <a class="button" href="${refusal.againUrl}">Use another account</a>
-        <form method="post" action="${refusal.leaveAction}">
+        <a class="button" href=".">Use another account</a>
+        <form method="post" action=".">
           <input type="hidden" name="csrf" value="${refusal.csrf}" /><button
             class="quiet"
             name="decision"
@@ -45,7 +41,7 @@ export function refusedPage(refusal: Refusal): Page {
 }
 
 /** The application waits for an administrator (`GATEHOUSE_REGISTRATION=approval`). */
-export function waitingPage(facts: { client: string; reference: string; retryUrl: string }): Page {
+export function waitingPage(facts: { client: string; reference: string }): Page {
   return page({
     status: 403,
     title: 'Waiting for an administrator',
@@ -57,6 +53,6 @@ export function waitingPage(facts: { client: string; reference: string; retryUrl
         Ask whoever runs this server to approve it and give them the reference <code>${facts.reference}</code>. Then try
         again.
       </p>
-      <div class="actions"><a class="button quiet" href="${facts.retryUrl}">Try again</a></div>`,
+      <div class="actions"><a class="button quiet" href="">Try again</a></div>`,
   });
 }

@@ -34,13 +34,14 @@ export interface SignInFacts {
   readonly upstream: readonly { readonly label: string; readonly scopes: readonly string[] }[];
   /** Signed in to this browser; null: nobody. */
   readonly person: { readonly name: string; readonly account: string } | null;
-  /** Where the form posts. */
-  readonly action: string;
   readonly csrf: string;
   readonly publicHost: string;
 }
 
-/** The one page of a sign-in: who asks, where you are sent back to, what it may do, and a button for each way in (security rule 10). */
+/**
+ * The one page of a sign-in: who asks, where you are sent back to, what it may do, and a button for each way in (security rule 10).
+ * The form posts to the page's own address, because the Interaction's id, which a cookie holds too, must not be in the markup.
+ */
 export function signInPage(facts: SignInFacts): Page {
   const { client, person } = facts;
   return page({
@@ -51,7 +52,7 @@ export function signInPage(facts: SignInFacts): Page {
       </p>
       ${client.documentHost && html`<p class="small soft">The application is published by <span class="host">${client.documentHost}</span>.</p>`}
       ${warnings(client)}
-      <form method="post" action="${facts.action}">
+      <form method="post">
         <input type="hidden" name="csrf" value="${facts.csrf}" />
         ${scopeList(facts.scopes)}
         ${facts.upstream.map(({ label, scopes }) => html`<p class="small soft">${label} will also be asked for: ${scopes.map((scope) => html`<code>${scope}</code> `)}</p>`)}
