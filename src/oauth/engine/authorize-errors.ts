@@ -124,7 +124,9 @@ export class AuthorizeErrors {
 function responseOf(location: string, redirectUri: string): URLSearchParams {
   const start = redirectUri.indexOf('?');
   const registered = new URLSearchParams(start < 0 ? '' : redirectUri.slice(start + 1));
-  const query = location.includes('?') ? location.slice(location.indexOf('?') + 1).split('#')[0]! : '';
+  // Errors of unsupported response types come in the fragment; only the query is offered here.
+  const [address = '', fragment] = location.split('#');
+  const query = fragment ?? (address.includes('?') ? address.slice(address.indexOf('?') + 1) : '');
   return new URLSearchParams(
     [...new URLSearchParams(query)].filter(([name]) => RESPONSE.includes(name) && !registered.has(name)),
   );

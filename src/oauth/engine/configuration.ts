@@ -102,7 +102,7 @@ function featuresOf(house: EngineHouse): NonNullable<Configuration['features']> 
     userinfo: { enabled: false },
     rpInitiatedLogout: { enabled: false },
     dPoP: { enabled: true },
-    revocation: { enabled: true },
+    revocation: { enabled: true, allowedPolicy: async (_, client, token) => token.clientId === client.clientId },
     introspection: { enabled: true, allowedPolicy: async (_, client, token) => token.clientId === client.clientId },
     pushedAuthorizationRequests: { enabled: true },
     // `/register` is answered by us; the engine only reads what we stored.
