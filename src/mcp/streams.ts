@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { Injectable, type BeforeApplicationShutdown, type OnModuleDestroy } from '@nestjs/common';
+import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { VerifiedTokens } from '../access/verified-tokens.js';
 import type { Principal } from '../providers/contract.js';
 
@@ -10,17 +10,19 @@ const LEEWAY_SECONDS = 30;
 /** A client that has not read for this long is dropped: what it does not read, we would buffer. */
 const STALLED_MS = 30_000;
 
+/** Why a response stays open by design: the GET stream of an MCP session, or `subscriptions/listen`. */
+export type Lasting = 'session' | 'listen';
+
 interface OpenResponse {
   readonly response: ServerResponse;
   readonly principal: Principal;
-  /** Stays open by design: a GET stream or `subscriptions/listen`. */
-  readonly lasting: boolean;
+  readonly lasting: Lasting | null;
   stalledSince: number | null;
 }
 
 /** Open responses and who they belong to: they outlive neither their token nor its revocation. */
 @Injectable()
-export class Streams implements BeforeApplicationShutdown, OnModuleDestroy {
+export class Streams implements OnModuleDestroy {
   readonly #open = new Set<OpenResponse>();
   readonly #forget: () => void;
   #sweep: NodeJS.Timeout | undefined;
@@ -36,7 +38,7 @@ export class Streams implements BeforeApplicationShutdown, OnModuleDestroy {
   watch(
     response: ServerResponse,
     principal: Principal,
-    { lasting, limited }: { lasting: boolean; limited: boolean },
+    { lasting, limited }: { lasting: Lasting | null; limited: boolean },
   ): boolean {
     if (lasting && limited && this.#lastingOf(principal) >= STREAMS_PER_CALLER) return false;
     const entry: OpenResponse = { response, principal, lasting, stalledSince: null };
@@ -46,14 +48,11 @@ export class Streams implements BeforeApplicationShutdown, OnModuleDestroy {
     return true;
   }
 
+  /** Streams of sessions would hold up the shutdown; `subscriptions/listen` is ended by the endpoint, calls in flight may finish. */
   onModuleDestroy(): void {
     this.#forget();
-  }
-
-  /** Lasting streams would hold up the shutdown; calls in flight may finish. */
-  beforeApplicationShutdown(): void {
     clearInterval(this.#sweep);
-    for (const { response, lasting } of this.#open) if (lasting) response.end();
+    for (const { response, lasting } of this.#open) if (lasting === 'session') response.end();
   }
 
   #lastingOf({ key }: Principal): number {
