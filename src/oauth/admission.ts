@@ -71,6 +71,11 @@ export class Admission {
     return grant === null || this.#checkPerson(grant.userId, grant.provider);
   }
 
+  /** Resolves when no check is under way; checks behind tool calls are awaited by nobody else. */
+  async settled(): Promise<void> {
+    while (this.#checking.size > 0) await Promise.allSettled(this.#checking.values());
+  }
+
   get #isOpenToAll(): boolean {
     return this.settings.allow.some(({ kind }) => kind === 'anyone');
   }
