@@ -1,6 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { AccessModule } from './access/access.module.js';
 import { AccountModule } from './account/account.module.js';
+import { AdminModule } from './admin/admin.module.js';
 import { AuditModule } from './audit/audit.module.js';
 import { ConfigModule } from './config/config.module.js';
 import { type Environment, processEnvironment, readEnvironment } from './config/environment.js';
@@ -46,6 +47,7 @@ export class GatehouseModule {
         AccessModule,
         OauthModule.with(settings),
         ...(settings.hasLogin ? [AccountModule] : []),
+        AdminModule,
         McpModule.at(settings),
         OpsModule,
       ],

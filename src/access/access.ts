@@ -65,7 +65,7 @@ export class Access {
     try {
       const principal = await this.tokens.find(credentials.value);
       if (!principal) return { refusal: this.#invalid('the token is unknown, expired or revoked') };
-      const fault = await this.#faultOfBinding(principal, credentials, asker);
+      const fault = await this.faultOfBinding(principal, credentials, asker);
       if (fault !== null) return { refusal: this.#invalid(fault) };
       const missing = this.scopes.missing(principal.scopes, this.settings.values.requiredScopes);
       if (missing.length > 0)
@@ -100,7 +100,8 @@ export class Access {
     );
   }
 
-  async #faultOfBinding(
+  /** What is wrong with how a token is presented: a bound one wants its proof (RFC 9449 §7); null: nothing. */
+  async faultOfBinding(
     principal: Principal,
     { scheme, value }: { scheme: string; value: string },
     asker: Asker,

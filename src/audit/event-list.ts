@@ -51,8 +51,8 @@ export class EventList {
     return { items: rows.map(eventOf), next: more ? [rows.at(-1)!.id] : null };
   }
 
-  /** Everything that fits and was written before the export began, oldest first; it holds one page at a time. */
-  async *export(filter: EventFilter): AsyncGenerator<EventRow> {
+  /** Everything that fits and was written before the export began, oldest first, a page at a time: no more is held. */
+  async *export(filter: EventFilter): AsyncGenerator<readonly EventRow[]> {
     const until = Math.min(filter.until ?? Infinity, Date.now() + 1);
     let after: Key | null = null;
     do {
@@ -60,7 +60,7 @@ export class EventList {
         { ...filter, until },
         { after, limit: EXPORT_PAGE, ascending: true },
       );
-      yield* page.items;
+      if (page.items.length > 0) yield page.items;
       after = page.next;
     } while (after !== null);
   }

@@ -13,6 +13,7 @@ import { BrowserCookies } from './browser-cookies.js';
 import { Browsers } from './browsers.js';
 import { callbackController } from './callback.controller.js';
 import { CimdDocuments } from './cimd-documents.js';
+import { ClientList } from './client-list.js';
 import { Clients } from './clients.js';
 import { Connections } from './connections.js';
 import { Consents } from './consents.js';
@@ -40,6 +41,7 @@ const stores: Provider[] = [
   Attempts,
   Browsers,
   CimdDocuments,
+  ClientList,
   Clients,
   Consents,
   GrantList,
@@ -57,7 +59,6 @@ const server: Provider[] = [
   AuthorizeErrors,
   DpopProofs,
   Engine,
-  OauthHoldings,
   OauthUpkeep,
   OwnTokens,
   TokenRequests,
@@ -76,7 +77,7 @@ export class OauthModule {
       global: true,
       imports: [UsersModule],
       controllers: [...(settings.discovery ? documents : []), ...(settings.hasLogin ? login : [])],
-      providers: [OauthHooks, ...stores, ...(settings.hasLogin ? [...walk, ...server] : [])],
+      providers: [OauthHoldings, OauthHooks, ...stores, ...(settings.hasLogin ? [...walk, ...server] : [])],
       exports: [...stores, ...(settings.hasLogin ? [...walk, Engine, OwnTokens] : [])],
     };
   }
