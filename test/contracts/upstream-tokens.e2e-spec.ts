@@ -1,0 +1,170 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { Events } from '../../src/audit/events.js';
+import { readEnvironment } from '../../src/config/environment.js';
+import type { Settings } from '../../src/config/settings.js';
+import { UpstreamTokenVault } from '../../src/oauth/upstream-token-vault.js';
+import { FreshUpstreamTokens } from '../../src/oauth/upstream-tokens.js';
+import { Database, sql } from '../../src/persistence/database.js';
+import { migrate } from '../../src/persistence/migrate.js';
+import { openDatabase } from '../../src/persistence/open.js';
+import { Seals } from '../../src/persistence/seals.js';
+import { type Principal, type UpstreamTokens, UpstreamUnavailable } from '../../src/providers/contract.js';
+import { providerKinds, Providers } from '../../src/providers/providers.js';
+import { UpstreamReconnectNeeded } from '../../src/providers/upstream-tokens.js';
+import { FakeOidc } from '../../src/testing/fake-oidc.js';
+import { testHouse, type TestHouse } from '../../src/testing/house.js';
+import { signIn } from '../../src/testing/login-provider-cases.js';
+import { databases, type TestDatabase } from '../databases.js';
+
+const ALICE: Principal = {
+  key: 'user:u1',
+  user: { id: 'u1' },
+  subject: 'u1',
+  client: 'c1',
+  scopes: [],
+  roles: [],
+  via: 'oidc',
+  expiresAt: null,
+};
+const past = (): number => Math.floor(Date.now() / 1000) - 10;
+
+describe.each(databases())('upstream tokens for tools on $name', (kind) => {
+  let place: TestDatabase;
+  let fake: FakeOidc;
+  let house: TestHouse;
+  let settings: Settings;
+  let one: FreshUpstreamTokens;
+  let two: FreshUpstreamTokens;
+  let vault: UpstreamTokenVault;
+  const opened: Database[] = [];
+
+  beforeAll(async () => {
+    place = await kind.create();
+    fake = await new FakeOidc().listen();
+    fake.alwaysRefreshes = true;
+    house = testHouse({}, 3000);
+    const env = {
+      GATEHOUSE_DATABASE_URL: place.url,
+      GATEHOUSE_SECRET: randomBytes(32).toString('base64'),
+      GATEHOUSE_PROVIDERS: 'oidc',
+      GATEHOUSE_OIDC_ISSUER: fake.issuer,
+      GATEHOUSE_OIDC_CLIENT_ID: fake.clientId,
+      GATEHOUSE_OIDC_CLIENT_SECRET: fake.clientSecret ?? '',
+    };
+    settings = readEnvironment(env, { cwd: '/nonexistent', kinds: providerKinds }).settings;
+    vault = new UpstreamTokenVault(new Seals(settings.values.secret ?? []));
+    const source = await openDatabase(settings);
+    await migrate(source);
+    await source.destroy();
+    one = await node();
+    two = await node();
+  });
+  afterAll(async () => {
+    for (const database of opened) await database.onApplicationShutdown();
+    await Promise.all([fake.close(), house.close()]);
+    await place.drop();
+  });
+  beforeEach(() => {
+    fake.requests.length = 0;
+  });
+  afterEach(() => fake.mend());
+
+  /** Another process on the same database. */
+  async function node(): Promise<FreshUpstreamTokens> {
+    const database = new Database(await openDatabase(settings));
+    opened.push(database);
+    const providers = new Providers(settings.providers, house);
+    return new FreshUpstreamTokens(database, providers, vault, new Events(database), settings);
+  }
+  const database = (): Database => opened[0]!;
+
+  /** A sign-in of Alice whose tokens are as given. */
+  async function connect(over: Partial<UpstreamTokens> = {}): Promise<UpstreamTokens> {
+    const login = new Providers(settings.providers, house).login('oidc')!;
+    const tokens = { ...(await signIn(login)).tokens, ...over };
+    await database().commit(vault.keep({ userId: 'u1', provider: 'oidc', grantId: 'g1', tokens }));
+    fake.requests.length = 0;
+    return tokens;
+  }
+  const events = async (type: string): Promise<number> =>
+    Number((await database().row<{ n: number }>(sql`SELECT COUNT(*) AS n FROM event WHERE type = ${type}`))!.n);
+
+  it('a living token is given without asking the upstream', async () => {
+    const tokens = await connect();
+    expect(await one.tokenFor(ALICE, 'oidc')).toEqual({
+      provider: 'oidc',
+      accessToken: tokens.accessToken,
+      expiresAt: tokens.expiresAt,
+      scopes: tokens.scopes,
+    });
+    expect(fake.count('POST /token')).toBe(0);
+  });
+
+  it('sec-31: twenty calls on two nodes cause one refresh of a token that ends soon, and get the same token', async () => {
+    const old = await connect({ expiresAt: Math.floor(Date.now() / 1000) + 30 });
+    const calls = Array.from({ length: 20 }, (_, i) => (i % 2 ? one : two).tokenFor(ALICE, 'oidc'));
+    const given = new Set((await Promise.all(calls)).map(({ accessToken }) => accessToken));
+    expect(given.size).toBe(1);
+    expect(given).not.toContain(old.accessToken);
+    expect(fake.count('POST /token')).toBe(1);
+  });
+
+  it('an outage leaves everything as it was, and the next call refreshes', async () => {
+    await connect({ expiresAt: past() });
+    fake.fault('POST /token', { status: 503, body: '' });
+    await expect(one.tokenFor(ALICE, 'oidc')).rejects.toThrow(UpstreamUnavailable);
+    fake.mend();
+    expect((await two.tokenFor(ALICE, 'oidc')).accessToken).toBeTruthy();
+  });
+
+  it('a dead refresh token: the person is told how to reconnect, at once from then on, until they have', async () => {
+    await connect({ expiresAt: past(), refreshToken: 'revoked-there' });
+    const before = await events('upstream.dead');
+    const failure = one.tokenFor(ALICE, 'oidc');
+    await expect(failure).rejects.toThrow(UpstreamReconnectNeeded);
+    await expect(failure).rejects.toThrow(/sign in with .* at http:\/\/localhost:8000\/account/);
+    await expect(two.tokenFor(ALICE, 'oidc')).rejects.toThrow(UpstreamReconnectNeeded);
+    expect(fake.count('POST /token')).toBe(1);
+    expect(await events('upstream.dead')).toBe(before + 1);
+    expect(await two.areDead('u1', 'oidc')).toBe(true);
+    await connect();
+    expect((await two.tokenFor(ALICE, 'oidc')).accessToken).toBeTruthy();
+    expect(await two.areDead('u1', 'oidc')).toBe(false);
+  });
+
+  it('a token that a tool found refused is refreshed for the next call; an older one’s refusal changes nothing', async () => {
+    await connect();
+    const refused = await one.tokenFor(ALICE, 'oidc');
+    await one.refused(ALICE, refused);
+    const next = await two.tokenFor(ALICE, 'oidc');
+    expect(next.accessToken).not.toBe(refused.accessToken);
+    await one.refused(ALICE, refused);
+    expect((await one.tokenFor(ALICE, 'oidc')).accessToken).toBe(next.accessToken);
+  });
+
+  it('a refused token that cannot be refreshed asks for a new sign-in', async () => {
+    await connect({ refreshToken: undefined });
+    await one.refused(ALICE, await one.tokenFor(ALICE, 'oidc'));
+    await expect(one.tokenFor(ALICE, 'oidc')).rejects.toThrow(UpstreamReconnectNeeded);
+  });
+
+  it('a lease that its holder left behind ends', async () => {
+    await connect({ expiresAt: past() });
+    await database().commit([
+      sql`UPDATE upstream_token SET lease_until = ${1}, lease_holder = ${'killed'} WHERE user_id = ${'u1'}`,
+    ]);
+    expect((await one.tokenFor(ALICE, 'oidc')).accessToken).toBeTruthy();
+  });
+
+  it('callers who signed in with no account are told so', async () => {
+    await expect(one.tokenFor({ ...ALICE, user: null }, 'oidc')).rejects.toThrow(UpstreamReconnectNeeded);
+    await expect(one.tokenFor({ ...ALICE, user: { id: 'nobody' } }, 'oidc')).rejects.toThrow(UpstreamReconnectNeeded);
+  });
+
+  it('no token stands in the database in clear', async () => {
+    const tokens = await connect();
+    const rows = await database().rows<{ sealed: string }>(sql`SELECT * FROM upstream_token WHERE user_id = ${'u1'}`);
+    expect(JSON.stringify(rows)).not.toContain(tokens.accessToken);
+  });
+});
