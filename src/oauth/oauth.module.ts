@@ -5,6 +5,7 @@ import { DpopProofs } from '../access/dpop.js';
 import { ProofIds } from '../access/proof-ids.js';
 import { Verifiers } from '../access/verifiers.js';
 import { Settings } from '../config/settings.js';
+import { UPSTREAM_TOKENS } from '../providers/upstream-tokens.js';
 import { UsersModule } from '../users/users.module.js';
 import { Admission } from './admission.js';
 import { AdminIntrospection } from './admin-introspection.js';
@@ -36,6 +37,7 @@ import { SignIn } from './sign-in.js';
 import { SigningKeys } from './signing-keys.js';
 import { Tokens } from './tokens.js';
 import { UpstreamTokenVault } from './upstream-token-vault.js';
+import { FreshUpstreamTokens } from './upstream-tokens.js';
 
 const stores: Provider[] = [
   Attempts,
@@ -53,6 +55,7 @@ const stores: Provider[] = [
   UpstreamTokenVault,
 ];
 const walk: Provider[] = [BrowserCookies, Connections, SignIn, SignInAsk];
+const upstream: Provider[] = [FreshUpstreamTokens, { provide: UPSTREAM_TOKENS, useExisting: FreshUpstreamTokens }];
 const server: Provider[] = [
   Admission,
   AdminIntrospection,
@@ -77,8 +80,13 @@ export class OauthModule {
       global: true,
       imports: [UsersModule],
       controllers: [...(settings.discovery ? documents : []), ...(settings.hasLogin ? login : [])],
-      providers: [OauthHoldings, OauthHooks, ...stores, ...(settings.hasLogin ? [...walk, ...server] : [])],
-      exports: [...stores, ...(settings.hasLogin ? [...walk, Engine, OwnTokens] : [])],
+      providers: [
+        OauthHoldings,
+        OauthHooks,
+        ...stores,
+        ...(settings.hasLogin ? [...walk, ...upstream, ...server] : []),
+      ],
+      exports: [...stores, ...(settings.hasLogin ? [...walk, ...upstream, Engine, OwnTokens] : [])],
     };
   }
 }

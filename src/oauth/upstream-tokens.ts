@@ -78,12 +78,6 @@ export class FreshUpstreamTokens implements UpstreamTokenSource {
     ]);
   }
 
-  /** Has the upstream said that this person's tokens are dead, with no sign-in since? */
-  async areDead(userId: string, providerId: string): Promise<boolean> {
-    const row = await this.database.repository(UpstreamTokenRow).findOneBy({ userId, provider: providerId });
-    return row?.sealed === DEAD;
-  }
-
   /** Calls of one person at the same time share one search. */
   #find(key: Key): Promise<UpstreamTokens> {
     const name = `${key.userId} ${key.provider.id}`;
