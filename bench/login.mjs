@@ -216,7 +216,7 @@ try {
     server.tokenMs.length = 0;
   }
   for (let round = 0; round < rounds; round++)
-    for (const server of round % 2 ? [...servers].reverse() : servers) server.cpu.push(await slice(server, seconds));
+    for (const server of round % 2 ? servers.toReversed() : servers) server.cpu.push(await slice(server, seconds));
   const [base] = servers;
   for (const { name, cpu, tokenMs } of servers) {
     const paired = cpu.map((value, i) => value / base.cpu[i]);

@@ -1,0 +1,10 @@
+// Writes the documents that are generated: docs/configuration.md from the schemas, docs/spec.md from the titles of the tests.
+import { writeFileSync } from 'node:fs';
+import { configurationDocument } from '../dist/src/config/document.js';
+import { providerKinds } from '../dist/src/providers/providers.js';
+import { specTable } from './spec-table.mjs';
+
+const docs = (name) => new URL(`../docs/${name}`, import.meta.url);
+
+writeFileSync(docs('configuration.md'), configurationDocument(providerKinds));
+writeFileSync(docs('spec.md'), specTable());
