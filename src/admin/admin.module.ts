@@ -38,7 +38,8 @@ export class AdminModule {
     const adapter = host.httpAdapter as HttpAdapterHost['httpAdapter'] | undefined;
     if (!adapter || adapter.getType() !== 'fastify') return;
     adapter.getInstance<FastifyInstance>().addHook('onRoute', (route) => {
-      if ((route.config as { gatehouse?: unknown } | undefined)?.gatehouse !== ADMIN_ROUTE.gatehouse) return;
+      const config: { gatehouse?: unknown } | undefined = route.config;
+      if (config?.gatehouse !== ADMIN_ROUTE.gatehouse) return;
       route.bodyLimit = BODY_LIMIT;
       // What the parser refuses (bad JSON, size, media type) never reaches a filter of ours.
       route.errorHandler = (error, _request, reply) => sendProblem(reply, error);

@@ -150,7 +150,7 @@ function jsonSchema(schema: z.ZodType, io: 'input' | 'output', schemas: Json): J
       const description = z.globalRegistry.get(zodSchema)?.description;
       if (description !== undefined) one.description = description;
       const { def } = zodSchema._zod;
-      if (def.type === 'default') one.default = def.defaultValue as typeof one.default;
+      if (def.type === 'default') one.default = def.defaultValue;
       // The format says it, and a page of pattern does not help to read it.
       if (one.format === 'date-time' || one.format === 'date') delete one.pattern;
     },
