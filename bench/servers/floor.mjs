@@ -2,6 +2,7 @@
 import { createServer } from 'node:http';
 
 createServer((request, response) => {
+  if (request.method !== 'POST') return void response.writeHead(405).end();
   const parts = [];
   request.on('data', (part) => parts.push(part));
   request.on('end', () => {
