@@ -3,6 +3,7 @@ import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { type Icon, type Tool as ListedTool, UriTemplate } from '@modelcontextprotocol/server';
 import { ScopeCatalogue, type ScopeDeclaration } from '../access/scope-catalogue.js';
 import type { Principal } from '../providers/contract.js';
+import { UpstreamScopes } from '../providers/upstream-scopes.js';
 import { HANDLER, SCOPES, type Completer, type Gate, type HandlerDeclaration } from './decorators.js';
 import { Handlers, type Handler, type HandlerHost } from './handlers.js';
 import { compileSchema, headerArguments, type CompiledSchema } from './schemas.js';
@@ -74,6 +75,7 @@ export class Catalogue implements OnModuleInit {
     private readonly scanner: MetadataScanner,
     private readonly handlers: Handlers,
     private readonly scopes: ScopeCatalogue,
+    private readonly upstreamScopes: UpstreamScopes,
   ) {}
 
   /** @throws Error that names every faulty declaration */
@@ -130,6 +132,8 @@ export class Catalogue implements OnModuleInit {
     const origin = `${host.type.name}.${method}`;
     const { options } = declaration;
     const name = options.name ?? method;
+    for (const [provider, scopes] of Object.entries(options.upstream ?? {}))
+      this.upstreamScopes.declare(provider, scopes);
     const entry: Entry = {
       name,
       origin,

@@ -30,6 +30,8 @@ interface Described extends Gate {
   /** For people, where `name` is for machines. */
   readonly title?: string;
   readonly icons?: Icon[];
+  /** Scopes of upstreams that it needs, by provider id; asked for when a person signs in with that provider. */
+  readonly upstream?: Readonly<Record<string, readonly string[]>>;
   readonly meta?: Readonly<Record<string, unknown>>;
 }
 

@@ -5,6 +5,7 @@ import { UpstreamUnavailable } from '../providers/contract.js';
 import {
   UPSTREAM_TOKENS,
   UpstreamReconnectNeeded,
+  UpstreamRefused,
   type UpstreamToken,
   type UpstreamTokenSource,
 } from '../providers/upstream-tokens.js';
@@ -52,6 +53,28 @@ export class Handlers {
 
   /** The handler for one method. */
   of(host: HandlerHost, method: string): Handler {
+    const run = this.#plain(host, method);
+    return async (input, call) => {
+      try {
+        return await run(input, call);
+      } catch (error) {
+        if (!(error instanceof UpstreamRefused)) throw error;
+        return this.#renew(call, error);
+      }
+    };
+  }
+
+  /** Tells the upstream's refusal on, and the model what to do now. */
+  async #renew(call: McpCall, refusal: UpstreamRefused): Promise<never> {
+    const { token } = refusal;
+    await this.upstream?.refused(call.principal, token);
+    await this.#upstreamToken(call, token.provider);
+    throw new ToolError(`The access to ${token.provider} had ended and was renewed: repeat the call`, {
+      cause: refusal,
+    });
+  }
+
+  #plain(host: HandlerHost, method: string): Handler {
     if (host.wrapper.isDependencyTreeStatic()) {
       const run = this.#around(host.wrapper.instance, method);
       return (input, call) => run(input, call);

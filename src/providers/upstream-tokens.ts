@@ -1,3 +1,4 @@
+import { IntrinsicException } from '@nestjs/common';
 import type { Principal } from './contract.js';
 
 /** Injection token of the `UpstreamTokenSource`; absent where no login provider is on. */
@@ -31,5 +32,16 @@ export class UpstreamReconnectNeeded extends Error {
     message: string,
   ) {
     super(message);
+  }
+}
+
+/**
+ * For tools: the upstream answered 401 to this token. The next call gets a renewed one; where there is none, the model is told how the person reconnects.
+ * @example if (answer.status === 401) throw new UpstreamRefused(token);
+ */
+export class UpstreamRefused extends IntrinsicException {
+  override readonly name = 'UpstreamRefused';
+  constructor(readonly token: UpstreamToken) {
+    super(`${token.provider} refused the token`);
   }
 }
