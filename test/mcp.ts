@@ -97,8 +97,7 @@ export const realClients: Readonly<Record<string, (url: string, token: string | 
   'sdk 1.x': (url, token) => {
     const client = new ClientV1({ name: 'test', version: '1' });
     const transport = new TransportV1(new URL(url), { requestInit: { headers: bearer(token) } });
-    // The SDK's own types do not agree with exactOptionalPropertyTypes.
-    return asAny(client, () => client.connect(transport as Parameters<typeof client.connect>[0]));
+    return asAny(client, () => client.connect(transport));
   },
   'client 2.x legacy': (url, token) => clientV2(url, token, 'legacy'),
   'client 2.x auto': (url, token) => clientV2(url, token, 'auto'),

@@ -3,9 +3,9 @@ import { HttpAdapterHost } from '@nestjs/core';
 import { isJsonContentType } from '@modelcontextprotocol/server';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import { Access, type Refusal } from '../access/access.js';
-import { AttemptLimit } from '../access/attempt-limit.js';
 import { Settings } from '../config/settings.js';
 import type { Principal } from '../providers/contract.js';
+import { CallLimit } from './call-limit.js';
 import { corsHeaders, preflightHeaders } from './cors.js';
 import { errorBody, INVALID_REQUEST_CODE, INTERNAL_FAULT, PARSE_FAULT } from './json-rpc.js';
 import { isAllowedHost, isAllowedOrigin, type OriginRules } from './origin-rules.js';
@@ -15,7 +15,6 @@ import { admit } from './request-caller.js';
 export const MCP_ROUTE = { gatehouse: 'mcp' } as const;
 
 const MAX_BODY = 4 * 1024 * 1024;
-const CALLS = { max: 3000, seconds: 60 };
 
 /**
  * What happens before a body is read, in the order of security.md 37: Host and Origin, preflight, bearer, method, rate limit, content type.
@@ -25,7 +24,6 @@ const CALLS = { max: 3000, seconds: 60 };
 export class McpHooks {
   readonly #log = new Logger('Mcp');
   readonly #rules: OriginRules;
-  readonly #calls: AttemptLimit | null;
   readonly #methods: readonly string[];
 
   /** @throws Error on an adapter other than Fastify */
@@ -33,10 +31,10 @@ export class McpHooks {
     host: HttpAdapterHost,
     private readonly settings: Settings,
     private readonly access: Access,
+    private readonly limit: CallLimit,
   ) {
     const { publicUrl, values } = settings;
     this.#rules = { publicUrl, allowedOrigins: values.allowedOrigins, listenHost: values.host };
-    this.#calls = values.rateLimits ? new AttemptLimit(CALLS) : null;
     this.#methods = values.legacySessions ? ['POST', 'GET', 'DELETE'] : ['POST'];
     // Absent in an application context, as the command line makes it: nothing is served there.
     const adapter = host.httpAdapter as HttpAdapterHost['httpAdapter'] | undefined;
@@ -80,7 +78,7 @@ export class McpHooks {
       reply.header('allow', this.#methods.join(', '));
       return refuse(reply, 405, 'Method not allowed', INVALID_REQUEST_CODE);
     }
-    const wait = this.#calls?.count(decision.principal.key) ?? null;
+    const wait = this.settings.values.rateLimits ? this.limit.count(decision.principal.key) : null;
     if (wait !== null) {
       reply.header('retry-after', String(wait));
       return refuse(reply, 429, `too many requests; try again in ${wait} seconds`);

@@ -2,6 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import type { Settings } from '../config/settings.js';
 import { ShippedTools } from '../tools/shipped-tools.js';
+import { CallLimit } from './call-limit.js';
 import { Catalogue } from './catalogue.js';
 import { Changes } from './changes.js';
 import { Endpoint } from './endpoint.js';
@@ -25,6 +26,7 @@ export class McpModule {
       imports: [DiscoveryModule],
       controllers: [mcpController(settings.values.mcpPath)],
       providers: [
+        CallLimit,
         Catalogue,
         Changes,
         Endpoint,

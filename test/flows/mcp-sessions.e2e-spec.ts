@@ -126,7 +126,7 @@ describe('a client of SDK 1.x with a session', () => {
     client.setNotificationHandler(ResourceUpdatedNotificationSchema, ({ params }) => void heard.push(params.uri));
     const headers = { authorization: `Bearer ${TOKEN}` };
     const transport = new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } });
-    await client.connect(transport as Parameters<typeof client.connect>[0]);
+    await client.connect(transport);
   });
   afterAll(() => client.close());
 

@@ -4,6 +4,7 @@ import {
   Catch,
   type ExceptionFilter,
   type ExecutionContext,
+  Global,
   Inject,
   Injectable,
   Module,
@@ -27,8 +28,18 @@ import {
   Scopes,
   Tool,
   ToolError,
+  Upstream,
+  type UpstreamToken,
   fromJsonSchema,
 } from '../../src/index.js';
+import { EventRow } from '../../src/audit/event.entity.js';
+import { CallLimit } from '../../src/mcp/call-limit.js';
+import { Database } from '../../src/persistence/database.js';
+import {
+  UPSTREAM_TOKENS,
+  UpstreamReconnectNeeded,
+  type UpstreamTokenSource,
+} from '../../src/providers/upstream-tokens.js';
 import { startGatehouse, TOKEN, type RunningGatehouse } from '../gatehouse.js';
 import { legacy, modern, post } from '../mcp.js';
 
@@ -165,6 +176,31 @@ class GatedTools {
   }
 }
 
+@Injectable()
+class UpstreamTools {
+  @Tool({ description: 'Uses an upstream token' })
+  repositories(_: object, @Upstream('github') github: UpstreamToken): string {
+    return `${github.provider} ${github.scopes.join(' ')}`;
+  }
+
+  @Tool({ description: 'Uses an upstream that has to be connected anew' })
+  drive(_: object, @Upstream('google') google: UpstreamToken): string {
+    return google.provider;
+  }
+}
+
+const upstreamTokens: UpstreamTokenSource = {
+  tokenFor: async (principal, provider) => {
+    if (provider === 'google') throw new UpstreamReconnectNeeded('google', 'Sign in with Google again');
+    return { provider, accessToken: 'upstream-secret', scopes: [principal.client] };
+  },
+  refused: async () => {},
+};
+
+@Global()
+@Module({ providers: [{ provide: UPSTREAM_TOKENS, useValue: upstreamTokens }], exports: [UPSTREAM_TOKENS] })
+class UpstreamModule {}
+
 const TOKENS = JSON.stringify({
   [TOKEN]: { client_id: 'poor', scopes: ['basic'] },
   'notes-token-1234': { client_id: 'rich', scopes: ['notes'] },
@@ -174,8 +210,8 @@ let gatehouse: RunningGatehouse;
 beforeAll(async () => {
   gatehouse = await startGatehouse({
     env: { GATEHOUSE_STATIC_TOKEN_TOKENS: TOKENS },
-    imports: [NotesModule],
-    tools: [Suffix, DecoratedTools, ScopedTools, GatedTools],
+    imports: [NotesModule, UpstreamModule],
+    tools: [Suffix, DecoratedTools, ScopedTools, GatedTools, UpstreamTools],
   });
 });
 afterAll(() => gatehouse.close());
@@ -217,6 +253,20 @@ describe('handlers are Nest handlers', () => {
   it('any Standard Schema with a JSON form will do', async () => {
     expect(await call('from.json-schema', { n: 1 })).toEqual({ text: '2', isError: false });
     expect((await call('from.json-schema', { n: 'one' })).isError).toBe(true);
+  });
+});
+
+describe('upstream tokens', () => {
+  it('U1: @Upstream gives a fresh token of the calling person', async () => {
+    expect(await call('repositories')).toEqual({ text: 'github poor', isError: false });
+  });
+
+  it('U1: when only a new sign-in helps, the model is told so', async () => {
+    expect(await call('drive')).toEqual({ text: 'Sign in with Google again', isError: true });
+  });
+
+  it('RS-11, sec-32: no upstream token is in the log', () => {
+    expect(gatehouse.logs.join('\n')).not.toContain('upstream-secret');
   });
 });
 
@@ -267,7 +317,8 @@ describe.each(Object.entries(eras))('scopes and roles, %s', (_, ask) => {
   const names = async (token: string): Promise<string[]> => {
     const [body, headers] = ask('tools/list', {});
     const { message } = await post(gatehouse.mcpUrl, body, { ...headers, authorization: `Bearer ${token}` });
-    return (message?.result?.['tools'] as { name: string }[]).map(({ name }) => name);
+    const tools = (message?.result?.['tools'] ?? []) as { name: string }[];
+    return tools.map(({ name }) => name);
   };
   const asPoor = (method: string, params: Record<string, unknown>): ReturnType<typeof post> =>
     post(gatehouse.mcpUrl, ...ask(method, params));
@@ -317,6 +368,19 @@ describe.each(Object.entries(eras))('scopes and roles, %s', (_, ask) => {
   });
 });
 
+it('a denied call is an Event', async () => {
+  await post(gatehouse.mcpUrl, legacy('tools/call', { name: 'mailNotes', arguments: {} }));
+  const events = gatehouse.app.get(Database).repository(EventRow);
+  await expect
+    .poll(() => events.findOne({ where: { type: 'tool.denied' }, order: { id: 'DESC' } }))
+    .toMatchObject({
+      outcome: 'refused',
+      actor: 'static-token:poor',
+      clientId: 'poor',
+      detail: { names: ['mailNotes'], scopes: ['notes:read', 'mail:send'] },
+    });
+});
+
 it('RS-13: in a batch one forbidden call refuses all, with one challenge', async () => {
   const batch = [
     legacy('tools/call', { name: 'readNotes', arguments: {} }, 1),
@@ -338,11 +402,9 @@ it('S3: tools publish the scopes they need', async () => {
 
 it('RS-19: calls are limited per caller, and Retry-After says when', async () => {
   const limited = await startGatehouse();
-  const ping = (): Promise<number> => post(limited.mcpUrl, legacy('ping')).then(({ status }) => status);
-  const statuses = new Set<number>();
-  for (let round = 0; round < 31; round++)
-    for (const status of await Promise.all(Array.from({ length: 100 }, ping))) statuses.add(status);
-  expect(statuses).toEqual(new Set([200, 429]));
+  const limit = limited.app.get(CallLimit);
+  for (let call = 0; call < 2999; call++) limit.count('static-token:local-dev-client');
+  expect((await post(limited.mcpUrl, legacy('ping'))).status).toBe(200);
   const answer = await post(limited.mcpUrl, legacy('ping'));
   expect(answer.status).toBe(429);
   expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
@@ -366,7 +428,7 @@ describe('faulty declarations stop the start', () => {
       return '';
     }
     @Tool({ description: 'No object', input: z.string() })
-    four(_: string): string {
+    four(): string {
       return '';
     }
     @Tool({ description: 'Output', output: z.array(z.string()) })
@@ -380,7 +442,7 @@ describe('faulty declarations stop the start', () => {
         b: z.string().meta({ 'x-mcp-header': 'region' }),
       }),
     })
-    six(_: object): string {
+    six(): string {
       return '';
     }
   }
