@@ -17,6 +17,7 @@ export interface NewPersonalToken {
   readonly expiresAt: number | null;
   /** Who makes it, for the Event: a User id, `admin-token`, `system`. */
   readonly actor: string;
+  readonly ip?: string | undefined;
 }
 
 /** Seconds after which the owner of a personal token is looked up again. */
@@ -77,6 +78,7 @@ export class PersonalTokens implements TokenVerifier {
     const event = this.events.record({
       type: 'personal-token.created',
       actor: wanted.actor,
+      ip: wanted.ip,
       userId: wanted.userId,
       detail: { token: row.id, name: row.name, scopes: row.scopes },
     });

@@ -123,7 +123,7 @@ export class Clients {
   async change(
     id: string,
     wanted: Partial<Pick<ClientRow, 'status' | 'note' | 'allowedScopes'>> & { metadata?: ClientMetadata },
-    by: { actor: string; version: number | null },
+    by: { actor: string; ip?: string; version: number | null },
   ): Promise<ClientRow | null> {
     const row = await this.find(id);
     if (!row || (by.version !== null && by.version !== row.version)) return null;
@@ -141,16 +141,23 @@ export class Clients {
       wanted.status && wanted.status !== row.status ? `client.${STATUS_VERBS[wanted.status]}` : 'client.changed';
     const statements = [
       update,
-      this.events.record({ type, actor: by.actor, clientId: id, detail: { version: row.version + 1 } }),
+      this.events.record({
+        type,
+        actor: by.actor,
+        clientId: id,
+        ip: by.ip,
+        detail: { version: row.version + 1, changed: Object.keys(wanted) },
+      }),
     ];
-    if (wanted.status === 'blocked' || wanted.status === 'pending')
+    // Verified tokens are remembered with the scopes they had.
+    if (wanted.status === 'blocked' || wanted.status === 'pending' || wanted.allowedScopes !== undefined)
       await this.revocations.revoke([{ kind: 'client', id }], statements);
     else await this.database.commit(statements);
     return Object.assign(row, set);
   }
 
   /** Forgets a Client with its Grants, Tokens and consents: its next `/token` says 401 `invalid_client`, and SDKs register again. */
-  async remove(id: string, by: { actor: string }): Promise<boolean> {
+  async remove(id: string, by: { actor: string; ip?: string }): Promise<boolean> {
     if (!(await this.find(id))) return false;
     await this.revocations.revoke(
       [{ kind: 'client', id }],
@@ -159,7 +166,7 @@ export class Clients {
         sql`DELETE FROM oauth_token WHERE client_id = ${id}`,
         sql`DELETE FROM oauth_consent WHERE client_id = ${id}`,
         this.database.remove(ClientRow, { id }),
-        this.events.record({ type: 'client.removed', actor: by.actor, clientId: id }),
+        this.events.record({ type: 'client.removed', actor: by.actor, clientId: id, ip: by.ip }),
       ],
     );
     return true;

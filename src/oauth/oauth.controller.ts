@@ -1,5 +1,5 @@
 import { stringify } from 'node:querystring';
-import { All, Controller, Inject, Req, Res } from '@nestjs/common';
+import { All, Controller, Inject, Req, Res, UseFilters } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AttemptLimit } from '../access/attempt-limit.js';
@@ -9,12 +9,14 @@ import { AdminIntrospection } from './admin-introspection.js';
 import { Engine } from './engine/engine.js';
 import { fixAuthorizationRequest, fixTokenRequest } from './engine/request-fixes.js';
 import { oauthRoute, sendOauthError } from './oauth-hooks.js';
+import { OauthFilter } from './oauth.filter.js';
 
 /** Authorization requests of one address, a minute: each writes a row. Offices share addresses. */
 const AUTHORIZATIONS_PER_MINUTE = 300;
 
 /** The engine's endpoints: each request is put right (as-engine.md §8), then handed over with its raw response. */
 @Controller()
+@UseFilters(OauthFilter)
 export class OauthController {
   readonly #authorizations = new AttemptLimit({ max: AUTHORIZATIONS_PER_MINUTE, seconds: 60 });
 
@@ -39,11 +41,9 @@ export class OauthController {
       return;
     }
     if (!this.#mayWrite(request, reply)) return;
-    const query = fixAuthorizationRequest(
-      new URLSearchParams(queryOf(request)),
-      this.engine.knownScopes,
-      this.settings,
-    );
+    const asked = new URLSearchParams(queryOf(request));
+    const known = await this.engine.knownScopesFor(asked.get('client_id'));
+    const query = fixAuthorizationRequest(asked, known, this.settings);
     request.raw.url = `/authorize?${query.toString()}`;
     await this.#handOver(request, reply);
   }
@@ -72,7 +72,8 @@ export class OauthController {
   async pushedRequest(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     if (!this.#mayWrite(request, reply)) return;
     const asked = new URLSearchParams(stringify(flat(request.body)));
-    const body = fixAuthorizationRequest(asked, this.engine.knownScopes, this.settings);
+    const known = await this.engine.knownScopesFor(asked.get('client_id'));
+    const body = fixAuthorizationRequest(asked, known, this.settings);
     await this.#handOver(request, reply, { path: '/par', body: body.toString() });
   }
 

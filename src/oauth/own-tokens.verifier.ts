@@ -15,6 +15,7 @@ interface Row {
   name: string | null;
   email: string | null;
   roles: string;
+  allowed_scopes: string | null;
 }
 
 /** Verifies the access tokens that we issued: one prepared statement, which also sees to it that Grant, User and Client are in good standing. */
@@ -37,7 +38,7 @@ export class OwnTokens implements TokenVerifier {
     if (!token.startsWith('gth_at_') || !isWellFormed(token)) return null;
     const hash = sha256(token);
     const row = await this.database.row<Row>(
-      sql`SELECT t.payload, t.expires_at, g.id AS grant_id, g.provider, g.widened, u.id AS user_id, u.name, u.email, u.roles
+      sql`SELECT t.payload, t.expires_at, g.id AS grant_id, g.provider, g.widened, u.id AS user_id, u.name, u.email, u.roles, c.allowed_scopes
         FROM oauth_token t
         JOIN oauth_grant g ON g.id = t.grant_id AND g.revoked_at IS NULL
         JOIN gatehouse_user u ON u.id = g.user_id AND u.status = ${'active'}
@@ -53,7 +54,8 @@ export class OwnTokens implements TokenVerifier {
       subject: row.user_id,
       client: facts.clientId,
       // What the person added at a step-up link counts for every token of the Grant.
-      scopes: parseScope(`${facts.scope ?? ''} ${row.widened ?? ''}`),
+      // What an administrator takes from the Client is taken from its living tokens too.
+      scopes: within(row.allowed_scopes, parseScope(`${facts.scope ?? ''} ${row.widened ?? ''}`)),
       roles: JSON.parse(row.roles) as string[],
       via: row.provider ?? this.id,
       expiresAt: Number(row.expires_at),
@@ -62,4 +64,10 @@ export class OwnTokens implements TokenVerifier {
       jkt: facts.jkt,
     };
   }
+}
+
+function within(allowed: string | null, scopes: readonly string[]): string[] {
+  if (allowed === null) return [...scopes];
+  const limit = new Set(JSON.parse(allowed) as string[]);
+  return scopes.filter((scope) => scope === 'openid' || limit.has(scope));
 }

@@ -26,11 +26,18 @@ export interface SigningKey {
 /** Keys that sign ID tokens: in the database, sealed, the same on every node, rotated with overlap. */
 @Injectable()
 export class SigningKeys {
+  readonly #listeners = new Set<() => Promise<void>>();
+
   constructor(
     @Inject(Database) private readonly database: Database,
     @Inject(Seals) private readonly seals: Seals,
     @Inject(Events) private readonly events: Events,
   ) {}
+
+  /** Called after a rotation on this node, so that the new key is published before `rotate` answers; other nodes look by themselves. */
+  onRotated(listener: () => Promise<void>): void {
+    this.#listeners.add(listener);
+  }
 
   /** Private keys to publish now, the one that signs first; makes the first one when there is none. */
   async current(): Promise<JWK[]> {
@@ -60,6 +67,7 @@ export class SigningKeys {
   async rotate(actor: string): Promise<SigningKey> {
     const newest = (await this.#live()).find(({ slot }) => slot === 'newest');
     await this.#add(newest ?? null, newest ? now() + ANNOUNCED_SECONDS : now(), actor);
+    for (const listener of this.#listeners) await listener();
     return (await this.all())[0]!;
   }
 

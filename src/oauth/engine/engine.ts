@@ -22,6 +22,7 @@ import { Tokens } from '../tokens.js';
 import { AuthorizeErrors } from './authorize-errors.js';
 import { configurationOf } from './configuration.js';
 import type { KnownScopes } from './request-fixes.js';
+import { SignInTraces } from './sign-in-traces.js';
 import { TokenRequests } from './token-requests.js';
 
 /** How often each node looks for a rotated signing key. */
@@ -73,10 +74,12 @@ export class Engine implements OnModuleInit, OnApplicationShutdown {
     @Inject(Events) private readonly events: Events,
     @Inject(AuthorizeErrors) private readonly errors: AuthorizeErrors,
     @Inject(TokenRequests) private readonly tokenRequests: TokenRequests,
+    @Inject(SignInTraces) private readonly traces: SignInTraces,
   ) {}
 
   async onModuleInit(): Promise<void> {
     await this.refreshKeys();
+    this.keys.onRotated(() => this.refreshKeys());
     this.#timer = setInterval(() => {
       this.refreshKeys().catch((error: unknown) => this.#log.warn(`signing keys were not read: ${String(error)}`));
     }, KEY_POLL_MS);
@@ -118,20 +121,32 @@ export class Engine implements OnModuleInit, OnApplicationShutdown {
    */
   async finish(req: IncomingMessage, res: ServerResponse, done: { accountId: string; grantId: string }): Promise<void> {
     const interaction = await this.#provider.interactionDetails(req, res);
-    const before = interaction.session;
-    if (before && before.accountId !== done.accountId) {
+    const browser = await this.#browserOf(req, res);
+    if (browser.accountId !== undefined && browser.accountId !== done.accountId) {
       // Somebody else signs in on this browser: the old sign-in ends here, so that the engine needs no page with a script to switch accounts.
-      await this.browsers.endByUid(before.uid);
+      await this.browsers.endByUid(browser.uid);
+    }
+    const isSame = browser.accountId === done.accountId;
+    if (interaction.session && !(isSame && interaction.session.uid === browser.uid)) {
+      // Another tab has signed in, or somebody else does here: the engine would refuse an Interaction that remembers the former sign-in.
       delete interaction.session;
       await interaction.persist();
     }
     const consent = { grantId: done.grantId };
-    const signedIn = interaction.prompt.name === 'login' || before?.accountId !== done.accountId;
+    const signedIn = interaction.prompt.name === 'login' || !isSame;
     await this.#provider.interactionFinished(
       req,
       res,
       signedIn ? { login: { accountId: done.accountId }, consent } : { consent },
     );
+  }
+
+  /** Who is signed in to the browser that sent this request, whatever tab did it. */
+  async #browserOf(req: IncomingMessage, res: ServerResponse): Promise<{ uid: string; accountId?: string | undefined }> {
+    const { Session } = this.#provider as unknown as {
+      Session: { get(context: unknown): Promise<{ uid: string; accountId?: string }> };
+    };
+    return Session.get(this.#provider.createContext(req, res));
   }
 
   /** Ends an Interaction with an error for the client: `access_denied`, `temporarily_unavailable`, `server_error`. The person has acted, so it redirects. */
@@ -154,6 +169,12 @@ export class Engine implements OnModuleInit, OnApplicationShutdown {
   /** The scopes that authorization requests may name. */
   get knownScopes(): KnownScopes {
     return { names: this.scopesOf(this.settings.mcpUrl), defaults: this.settings.values.defaultScopes };
+  }
+
+  /** The same for one Client: an administrator may have said what it can have at most. */
+  async knownScopesFor(clientId: string | null): Promise<KnownScopes> {
+    const client = clientId === null ? null : await this.clients.find(clientId);
+    return { ...this.knownScopes, limit: client?.allowedScopes ?? null };
   }
 
   /** Every scope that a token for this resource can have. */
@@ -208,6 +229,7 @@ export class Engine implements OnModuleInit, OnApplicationShutdown {
     provider.use((ctx, next) => this.tokenRequests.commitAround(ctx as KoaContextWithOIDC, next));
     provider.use((ctx, next) => this.errors.guardRedirects(ctx as KoaContextWithOIDC, next));
     provider.on('server_error', (ctx: KoaContextWithOIDC, error: Error) => this.errors.explain(ctx, error));
+    provider.on('interaction.started', (ctx: KoaContextWithOIDC) => this.traces.began(ctx));
     provider.on('grant.error', (ctx: KoaContextWithOIDC, error: Error) => this.tokenRequests.noteRefusal(ctx, error));
     (provider as NodeJS.EventEmitter).on('error', (error: Error) => this.#log.error(error.stack ?? error.message));
     return provider;

@@ -5,6 +5,8 @@ import { askedScopes, parseScope } from '../../protocol/scope.js';
 export interface KnownScopes {
   readonly names: readonly string[];
   readonly defaults: readonly string[];
+  /** What this Client may have at most; null or undefined: everything. */
+  readonly limit?: readonly string[] | null;
 }
 
 /** Parameters that mean something only with `openid`; some clients send a `nonce` all the same. */
@@ -32,7 +34,7 @@ export function fixAuthorizationRequest(
     const admin = resource === resources.adminUrl;
     const scopes = askedScopes(
       fixed.get('scope') ?? undefined,
-      admin ? { names: ['admin'], defaults: ['admin'] } : known,
+      within(known.limit ?? null, admin ? { names: ['admin'], defaults: ['admin'] } : known),
     );
     fixed.set('scope', scopes.join(' '));
     if (!scopes.includes('openid')) for (const name of OPENID_ONLY) fixed.delete(name);
@@ -63,6 +65,12 @@ export function fixTokenRequest(asked: URLSearchParams, known: KnownScopes, reso
     else fixed.delete('scope');
   }
   return fixed;
+}
+
+function within(limit: readonly string[] | null, { names, defaults }: KnownScopes): KnownScopes {
+  if (limit === null) return { names, defaults };
+  const allowed = (scope: string): boolean => limit.includes(scope);
+  return { names: names.filter(allowed), defaults: defaults.filter(allowed) };
 }
 
 function targetOf(named: readonly string[], resources: Resources): string {

@@ -1,0 +1,228 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Database, sql } from '../../src/persistence/database.js';
+import { octocat } from '../../src/testing/fake-github.js';
+import { AdminClient } from '../admin-client.js';
+import { databases, type TestDatabase } from '../databases.js';
+import { callTool, CALLBACK, signIn, startWithGitHub, TestClient, type WithGitHub } from '../oauth-client.js';
+
+const ADMIN = 'admin-token-of-this-test-suite-0123456789';
+
+describe.each(databases())('clients and Grants in the admin API, on $name', (kind) => {
+  let place: TestDatabase;
+  let house: WithGitHub;
+  let admin: AdminClient;
+
+  beforeAll(async () => {
+    place = await kind.create();
+    house = await startWithGitHub({
+      env: {
+        GATEHOUSE_DATABASE_URL: place.url,
+        GATEHOUSE_ADMIN_TOKEN: ADMIN,
+        GATEHOUSE_REGISTRATION: 'approval',
+        GATEHOUSE_DEFAULT_SCOPES: 'mcp,notes',
+      },
+    });
+    admin = await AdminClient.of(house.gatehouse.url, ADMIN);
+  });
+  afterAll(async () => {
+    await house.close();
+    await place.drop();
+  });
+
+  let people = 1000;
+  const preregistered = async (body: Record<string, unknown> = {}): Promise<TestClient> => {
+    const made = await admin.call('createClient', { body: { name: 'Desk', redirect_uris: [CALLBACK], ...body } });
+    expect(made.status).toBe(201);
+    return TestClient.known(house.gatehouse.url, made.body.id);
+  };
+  const newPerson = (): void => {
+    const id = people++;
+    const emails = [{ email: `p${id}@github.example`, primary: true, verified: true, visibility: null }];
+    house.github.person = { ...octocat(), id, login: `p${id}`, emails };
+  };
+  const calls = async (token: string): Promise<number> =>
+    (await callTool(house.gatehouse.mcpUrl, token, 'whoami')).status;
+  const change = async (id: string, body: Record<string, unknown>) => {
+    const ifMatch = (await admin.call('getClient', { path: { id } })).headers.get('etag')!;
+    return admin.call('changeClient', { path: { id }, ifMatch, body });
+  };
+
+  it('a pre-registered client signs people in at once; its secret is shown once', async () => {
+    const made = await admin.call('createClient', {
+      body: {
+        name: 'Build server',
+        redirect_uris: ['https://ci.example.com/callback'],
+        token_endpoint_auth_method: 'client_secret_basic',
+        note: 'ordered by Ada',
+      },
+    });
+    expect(made.body).toMatchObject({ status: 'active', source: 'manual', trusted: true, note: 'ordered by Ada' });
+    expect(made.body.client_secret).toMatch(/^[\w-]{40,}$/);
+    expect(made.headers.get('location')).toBe(`/admin/v1/clients/${made.body.id}`);
+    const read = await admin.call('getClient', { path: { id: made.body.id } });
+    expect(JSON.stringify(read.body)).not.toContain('secret":');
+    expect(read.headers.get('etag')).toBe(made.headers.get('etag'));
+    const { client_secret: secret, ...rest } = made.body;
+    expect(read.body).toEqual(rest);
+    const listed = await admin.all('listClients');
+    expect(JSON.stringify(listed)).not.toContain(secret);
+    newPerson();
+    expect(await calls((await signIn(await preregistered())).accessToken)).toBe(200);
+  });
+
+  it('bad redirect URIs, unknown members and chosen ids are refused', async () => {
+    const faults = async (body: Record<string, unknown>): Promise<string[]> => {
+      const answer = await admin.call('createClient', { body });
+      expect(answer.status).toBe(400);
+      return (answer.body.errors as { at: string }[]).map(({ at }) => at);
+    };
+    const name = 'x';
+    expect(await faults({ name, redirect_uris: ['javascript:alert(1)'] })).toEqual(['body.redirect_uris']);
+    expect(await faults({ name, redirect_uris: ['http://evil.example/cb'] })).toEqual(['body.redirect_uris']);
+    expect(await faults({ name, redirect_uris: [] })).toEqual(['body.redirect_uris']);
+    expect(await faults({ name, redirect_uris: [CALLBACK], id: 'mine' })).toEqual(['body.id']);
+    expect(await faults({ name, redirect_uris: [CALLBACK], trusted: true, source: 'dcr' })).toEqual([
+      'body.trusted',
+      'body.source',
+    ]);
+    expect(await faults({ name, redirect_uris: [CALLBACK], token_endpoint_auth_method: 'private_key_jwt' })).toEqual([
+      'body',
+    ]);
+  });
+
+  it('a client that registered itself waits for approval, and works when it has it', async () => {
+    const client = await TestClient.register(house.gatehouse.url, { client_name: 'Waiting' });
+    const [pending] = await admin.all('listClients', { query: { status: 'pending', source: 'dcr', q: 'wait' } });
+    expect(pending).toMatchObject({ id: client.id, name: 'Waiting', trusted: false });
+    newPerson();
+    await expect(signIn(client)).rejects.toThrow();
+    expect((await change(client.id, { status: 'active' })).body).toMatchObject({ status: 'active', trusted: true });
+    expect(await calls((await signIn(client)).accessToken)).toBe(200);
+    const [event] = await admin.all('listEvents', { query: { client: client.id, type: 'client.approved' } });
+    expect(event.actor).toBe('admin-token');
+  });
+
+  it('blocking a client cuts off its tokens at once; removing it ends its Grants', async () => {
+    const client = await preregistered();
+    newPerson();
+    const { accessToken, refreshToken } = await signIn(client);
+    expect(await calls(accessToken)).toBe(200);
+    expect((await change(client.id, { status: 'blocked' })).body.status).toBe('blocked');
+    expect(await calls(accessToken)).toBe(401);
+    expect((await client.refresh(refreshToken)).status).toBe(401);
+    expect((await change(client.id, { status: 'active' })).body.status).toBe('active');
+    expect((await admin.call('removeClient', { path: { id: client.id } })).status).toBe(204);
+    expect(await calls(accessToken)).toBe(401);
+    expect((await admin.call('removeClient', { path: { id: client.id } })).status).toBe(404);
+    const [grant] = await admin.all('listGrants', { query: { client: client.id } });
+    expect(grant).toMatchObject({ status: 'revoked', client: { id: client.id, name: null } });
+  });
+
+  it('a client is edited by the version that was read', async () => {
+    const client = await preregistered();
+    const etag = (await admin.call('getClient', { path: { id: client.id } })).headers.get('etag')!;
+    const edit = (ifMatch: string | undefined, body: Record<string, unknown>) =>
+      admin.call('changeClient', {
+        path: { id: client.id },
+        body,
+        ...(ifMatch === undefined ? {} : { ifMatch }),
+      });
+    expect((await edit(undefined, { name: 'New' })).status).toBe(428);
+    const edited = await edit(etag, { name: 'New', note: 'n', redirect_uris: ['https://new.example/cb'] });
+    expect(edited.body).toMatchObject({ name: 'New', note: 'n', redirect_uris: ['https://new.example/cb'] });
+    expect((await edit(etag, { name: 'Newer' })).status).toBe(412);
+    expect((await edit('*', { redirect_uris: ['file:///etc/passwd'] })).status).toBe(400);
+    expect((await edit('*', { secret: 'x' })).status).toBe(400);
+    expect((await admin.call('getClient', { path: { id: 'https://unknown.example/client.json' } })).status).toBe(404);
+  });
+
+  it('a client gets no more scopes than an administrator allows it', async () => {
+    const client = await preregistered({ scopes: ['mcp'] });
+    newPerson();
+    const scopesAtMcp = async (token: string): Promise<string> =>
+      (await (await callTool(house.gatehouse.mcpUrl, token, 'whoami')).text()).match(/"scopes":(\[.*?\])/)![1]!;
+    const { answer } = await signIn(client, { parameters: { scope: 'mcp notes' } });
+    expect(answer.body.scope).toBe('mcp');
+    expect((await change(client.id, { scopes: null })).body.scopes).toBeNull();
+    const wide = await signIn(client, { parameters: { scope: 'mcp notes' } });
+    expect(wide.answer.body.scope).toBe('mcp notes');
+    expect(await scopesAtMcp(wide.accessToken)).toBe('["mcp","notes"]');
+    expect((await change(client.id, { scopes: ['notes'] })).status).toBe(200);
+    expect(await scopesAtMcp(wide.accessToken)).toBe('["notes"]');
+  });
+
+  it('T10: Grants show person, client, scopes and times; a revoked one works no more', async () => {
+    const client = await preregistered();
+    newPerson();
+    const { accessToken, refreshToken } = await signIn(client);
+    const [grant] = await admin.all('listGrants', { query: { client: client.id, status: 'active' } });
+    expect(grant).toMatchObject({
+      user: { email: `p${people - 1}@github.example`, status: 'active' },
+      client: { id: client.id, name: 'Desk' },
+      provider: 'github',
+      scopes: ['mcp', 'notes'],
+      resource: house.gatehouse.mcpUrl,
+      status: 'active',
+      revoked_at: null,
+    });
+    expect((await admin.call('getGrant', { path: { id: grant.id } })).body).toEqual(grant);
+    expect((await admin.all('listUserGrants', { path: { id: grant.user.id } })).map(({ id }) => id)).toEqual([
+      grant.id,
+    ]);
+    expect(await calls(accessToken)).toBe(200);
+    expect((await admin.call('revokeGrant', { path: { id: grant.id } })).status).toBe(204);
+    expect(await calls(accessToken)).toBe(401);
+    expect((await client.refresh(refreshToken)).body.error).toBe('invalid_grant');
+    expect((await admin.call('revokeGrant', { path: { id: grant.id } })).status).toBe(204);
+    expect((await admin.call('revokeGrant', { path: { id: 'foreign' } })).status).toBe(404);
+    expect((await admin.call('getGrant', { path: { id: grant.id } })).body.status).toBe('revoked');
+    const [event] = await admin.all('listEvents', { query: { grant: grant.id, type: 'grant.revoked' } });
+    expect(event).toMatchObject({ actor: 'admin-token', detail: { reason: 'admin' } });
+  });
+
+  it('blocking a person: the Grant list shows it, and signing in again is refused', async () => {
+    const client = await preregistered();
+    newPerson();
+    const { accessToken } = await signIn(client);
+    const [grant] = await admin.all('listGrants', { query: { client: client.id } });
+    const { id } = grant.user;
+    const ifMatch = (await admin.call('getUser', { path: { id } })).headers.get('etag')!;
+    await admin.call('changeUser', { path: { id }, ifMatch, body: { status: 'blocked' } });
+    expect(await calls(accessToken)).toBe(401);
+    const [after] = await admin.all('listGrants', { query: { user: id } });
+    expect(after).toMatchObject({ status: 'revoked', user: { status: 'blocked' } });
+    await expect(signIn(client)).rejects.toThrow();
+  });
+
+  it('pages of Grants stay whole while others are made and revoked', async () => {
+    const client = await preregistered();
+    newPerson();
+    for (let i = 0; i < 5; i++) await signIn(client);
+    const query = { client: client.id, limit: 2 };
+    const whole = await admin.all('listGrants', { query: { ...query, limit: 200 } });
+    const first = await admin.call('listGrants', { query });
+    await signIn(client);
+    await admin.call('revokeGrant', { path: { id: first.body.items[0].id } });
+    const rest = await admin.all('listGrants', { query: { ...query, cursor: first.body.next_cursor } });
+    expect([...first.body.items, ...rest].map(({ id }) => id as string)).toEqual(whole.map(({ id }) => id as string));
+  });
+
+  it('erasing a person leaves no row of theirs but the Events', async () => {
+    const client = await preregistered();
+    newPerson();
+    await signIn(client);
+    const [grant] = await admin.all('listGrants', { query: { client: client.id } });
+    const { id } = grant.user;
+    expect((await admin.call('eraseUser', { path: { id } })).status).toBe(204);
+    const database = house.gatehouse.app.get(Database, { strict: false });
+    const tables = ['gatehouse_user', 'identity', 'oauth_grant', 'oauth_token', 'oauth_consent', 'oauth_browser'];
+    for (const table of [...tables, 'upstream_token', 'personal_token', 'flow', 'admission']) {
+      const rows = await database.rows({ text: [`SELECT * FROM ${table}`], values: [] });
+      expect(JSON.stringify(rows), table).not.toContain(id);
+      expect(JSON.stringify(rows), table).not.toContain(`p${people - 1}@github.example`);
+    }
+    const events = await database.rows(sql`SELECT * FROM event`);
+    expect(JSON.stringify(events)).toContain(id);
+    expect(JSON.stringify(events)).not.toContain(`p${people - 1}@github.example`);
+  });
+});
