@@ -31,10 +31,12 @@ export class AccountDoor {
     sendPage(
       reply,
       accountSignInPage({
-        providers: this.providers.logins.map(({ id, label }) => ({ id, label })),
+        providers: this.providers.buttons,
         publicHost: new URL(this.settings.publicUrl).host,
         csrf: this.cookies.formToken(request, reply, SIGN_IN_FORM),
         next,
+        // After a refusal: a provider that remembers the account would only bring the same one again.
+        another: new URL(request.url, this.settings.publicUrl).searchParams.has('another'),
       }),
     );
     return null;

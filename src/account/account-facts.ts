@@ -3,7 +3,7 @@ import { PersonalTokenList } from '../access/personal-token-list.js';
 import { ScopeCatalogue } from '../access/scope-catalogue.js';
 import { Settings } from '../config/settings.js';
 import { GrantList, type ListedGrant } from '../oauth/grant-list.js';
-import { placeOfRedirectUri } from '../protocol/redirect-uri.js';
+import { kindOfRedirectUri, placeOfRedirectUri } from '../protocol/redirect-uri.js';
 import { Providers } from '../providers/providers.js';
 import { Users } from '../users/users.js';
 import type { SignedIn } from './account-sign-ins.js';
@@ -40,7 +40,7 @@ export class AccountFactsReader {
     { user }: SignedIn,
     { csrf, done, older }: { csrf: string; done: unknown; older: unknown },
   ): Promise<AccountFacts> {
-    const logins = this.providers.logins.map(({ id, label }) => ({ id, label }));
+    const logins = this.providers.buttons;
     const [{ items, next }, tokens, identities] = await Promise.all([
       this.grants.page({ user: user.id, status: 'active' }, { after: keyOf(older), limit: CONNECTIONS }),
       this.tokens.page({ user: user.id, status: 'active' }, { after: null, limit: TOKENS }),
@@ -85,11 +85,24 @@ export class AccountFactsReader {
     return {
       id: grant.id,
       client: grant.client.name ?? 'An application that no longer exists',
-      place: grant.redirectUri === null ? null : placeOfRedirectUri(grant.redirectUri),
+      place: grant.redirectUri === null ? null : shownPlace(grant.redirectUri),
       scopes: grant.scopes.map((name) => this.words(name)),
       firstUsedAt: grant.createdAt,
       lastUsedAt: grant.lastUsedAt,
     };
+  }
+}
+
+/** Where a Client returns to, as a person would say it. */
+export function shownPlace(redirectUri: string): string {
+  const place = placeOfRedirectUri(redirectUri);
+  switch (kindOfRedirectUri(redirectUri)) {
+    case 'loopback':
+      return `this computer (${place})`;
+    case 'native':
+      return `the application behind ${place}`;
+    default:
+      return place;
   }
 }
 

@@ -24,6 +24,7 @@ const form = z.object({
     .string()
     .regex(/^\/account(\/widen\/[A-Za-z0-9_-]{43})?$/)
     .catch('/account'),
+  another: z.literal('1').optional().catch(undefined),
 });
 
 /** Signing in to the account page and out of it: the same walk to a provider as an Interaction's, without a Client. */
@@ -48,7 +49,7 @@ export class AccountSignInController {
     if (!this.door.isOwnForm(request, SIGN_IN_FORM, body)) return this.door.refuseForm(request, reply);
     const parsed = form.safeParse(body);
     if (!parsed.success) return sendOn(reply, '/account');
-    const { provider, next } = parsed.data;
+    const { provider, next, another } = parsed.data;
     const id = randomBytes(16).toString('hex');
     const reference = referenceOf(id);
     try {
@@ -59,6 +60,7 @@ export class AccountSignInController {
         scopes: [],
         continueAt: `/account/sign-in/${id}`,
         againAt: next,
+        chooseAccount: another !== undefined,
         reference,
       });
       sendOn(reply, url?.href ?? next);

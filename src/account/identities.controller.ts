@@ -54,6 +54,7 @@ export class IdentitiesController {
         continueAt: `/account/link/${id}`,
         againAt: '/account',
         linkTo: signedIn.user.id,
+        chooseAccount: true,
         reference,
       });
       sendOn(reply, url?.href ?? '/account');

@@ -7,9 +7,8 @@ import { errorPage } from '../oauth/pages/error.page.js';
 import { PageFilter } from '../oauth/pages/page.filter.js';
 import { newReference } from '../oauth/pages/reference.js';
 import { sendPage } from '../oauth/pages/send-page.js';
-import { placeOfRedirectUri } from '../protocol/redirect-uri.js';
 import { AccountDoor } from './account-door.js';
-import { AccountFactsReader } from './account-facts.js';
+import { AccountFactsReader, shownPlace } from './account-facts.js';
 import type { SignedIn } from './account-sign-ins.js';
 import { widenedPage, wideningPage } from './pages/widen.page.js';
 import { AccountStepUpLinks, type OpenLink } from './step-up-links.js';
@@ -39,7 +38,7 @@ export class WidenController {
       reply,
       wideningPage({
         client: await this.#clientName(link),
-        place: redirectUri === null ? null : placeOfRedirectUri(redirectUri),
+        place: redirectUri === null ? null : shownPlace(redirectUri),
         publicHost: new URL(this.settings.publicUrl).host,
         tools: link.tools,
         scopes: link.scopes.map((name) => ({ name, words: this.facts.words(name) })),

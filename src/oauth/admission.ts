@@ -20,6 +20,7 @@ import type { IdentityRow } from '../users/user.entity.js';
 import { Users } from '../users/users.js';
 import { Grants } from './grants.js';
 import { UpstreamTokenRow } from './upstream-token.entity.js';
+import { DEAD } from './upstream-tokens.js';
 import { UpstreamTokenVault } from './upstream-token-vault.js';
 
 /** Seconds between two checks of one person at one provider. */
@@ -66,9 +67,13 @@ export class Admission {
    * @throws UpstreamUnavailable it cannot be decided now, and the last verdict is a day old
    */
   async check(grantId: string): Promise<boolean> {
-    if (this.#isOpenToAll) return true;
     const grant = await this.grants.find(grantId);
-    return grant === null || this.#checkPerson(grant.userId, grant.provider);
+    if (!grant) return true;
+    const { userId, provider } = grant;
+    const kept = provider === null ? null : await this.#kept({ userId, provider });
+    // Tools would fail on and on; one new sign-in mends it (real-clients T2).
+    if (kept?.sealed === DEAD) return this.#depart({ userId, provider }, 'upstream-dead');
+    return this.#isOpenToAll || this.#checkPerson(userId, provider);
   }
 
   /** Resolves when no check is under way; checks behind tool calls are awaited by nobody else. */
@@ -150,8 +155,9 @@ export class Admission {
   /** The person's living upstream tokens, refreshed where they had ended. */
   async #tokensOf({ userId, provider }: IdentityRow): Promise<UpstreamTokens | 'dead' | 'unsure'> {
     const where = { userId, provider };
-    const row = await this.database.repository(UpstreamTokenRow).findOneBy(where);
+    const row = await this.#kept(where);
     if (!row) return 'unsure';
+    if (row.sealed === DEAD) return 'dead';
     const tokens = this.vault.open(row.sealed);
     if (tokens.expiresAt === undefined || tokens.expiresAt > now() + 60) return tokens;
     // Nothing is known of a person whose token has ended by itself: only a refused refresh says that they took it back.
@@ -162,8 +168,12 @@ export class Admission {
       if (error instanceof UpstreamReconnectNeeded || error instanceof UpstreamGrantDead) return 'dead';
       throw error;
     }
-    const refreshed = await this.database.repository(UpstreamTokenRow).findOneBy(where);
-    return refreshed ? this.vault.open(refreshed.sealed) : 'unsure';
+    const refreshed = await this.#kept(where);
+    return refreshed && refreshed.sealed !== DEAD ? this.vault.open(refreshed.sealed) : 'unsure';
+  }
+
+  async #kept({ userId, provider }: { userId: string; provider: string }): Promise<UpstreamTokenRow | null> {
+    return this.database.repository(UpstreamTokenRow).findOneBy({ userId, provider });
   }
 
   async #row({ userId, provider }: IdentityRow): Promise<AdmissionRow | null> {

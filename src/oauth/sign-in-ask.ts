@@ -90,7 +90,7 @@ export class SignInAsk {
     return {
       client: shown(ask),
       scopes: ask.scopes.map((name) => this.#offered(ask, name)),
-      providers: logins.map(({ id, label }) => ({ id, label })),
+      providers: this.providers.buttons,
       upstream: logins
         .map(({ id, label }) => ({ label, scopes: this.upstreamScopes.of(id) }))
         .filter(({ scopes }) => scopes.length > 0),

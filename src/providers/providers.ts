@@ -47,6 +47,14 @@ export class Providers implements OnApplicationBootstrap, OnApplicationShutdown 
     return this.logins.find((provider) => provider.id === id);
   }
 
+  /** What the pages offer, in the operator's order: two of one label are told apart by their ids. */
+  get buttons(): readonly { readonly id: string; readonly label: string }[] {
+    return this.logins.map(({ id, label }) => ({
+      id,
+      label: this.logins.filter((other) => other.label === label).length > 1 ? `${label} (${id})` : label,
+    }));
+  }
+
   /** All of them, of either sort. */
   get all(): readonly (LoginProvider | TokenVerifier)[] {
     return this.#all;

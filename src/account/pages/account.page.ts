@@ -140,7 +140,7 @@ function newToken({ scopes }: AccountFacts): Html {
                   html`<li>
                     <label
                       ><input type="checkbox" name="scope" value="${name}" /><span
-                        >${words} <code>${name}</code></span
+                        >${words}${words === name ? null : html` <code>${name}</code>`}</span
                       ></label
                     >
                   </li>`,
@@ -190,7 +190,7 @@ function table(labelledBy: string, heads: readonly string[], rows: readonly Html
 }
 
 function form(action: string, { csrf }: Pick<AccountFacts, 'csrf'>, content: Hole): Html {
-  return html`<form method="post" action="/account/${action}">
+  return html`<form method="post" action="/account/${action}" ${action === 'sign-out' ? INLINE : null}>
     <input type="hidden" name="csrf" value="${csrf}" />${content}
   </form>`;
 }
@@ -201,3 +201,4 @@ function day(at: number): Html {
 }
 
 const SELECTED = html`selected`;
+const INLINE = html` class="inline"`;

@@ -16,7 +16,7 @@ export function notSignedInPage(
         title: 'You are signed in, but not let in',
         what: html`You used the ${outcome.provider} account <strong>${outcome.account}</strong>. ${outcome.reason}`,
         todo: html`<p>Choose another account, or ask whoever runs this server to let this account in.</p>
-          ${again}`,
+          <div class="actions"><a class="button" href="${againAt}?another=1">Use another account</a></div>`,
         reference,
       });
     case 'taken':

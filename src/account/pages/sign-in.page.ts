@@ -7,8 +7,10 @@ export function accountSignInPage(facts: {
   publicHost: string;
   csrf: string;
   next: string;
+  /** The person wants another account than the one they have just used. */
+  another: boolean;
 }): Page {
-  const { providers, publicHost, csrf, next } = facts;
+  const { providers, publicHost, csrf, next, another } = facts;
   const widening = next !== '/account';
   return page({
     title: widening ? 'Sign in to decide' : 'Sign in to your account',
@@ -18,6 +20,7 @@ export function accountSignInPage(facts: {
       </p>
       <form method="post" action="/account/sign-in">
         <input type="hidden" name="csrf" value="${csrf}" /><input type="hidden" name="next" value="${next}" />
+        ${another && html`<input type="hidden" name="another" value="1" />`}
         <div class="actions">
           ${providers.map(({ id, label }) => html`<button name="provider" value="${id}">Continue with ${label}</button>`)}
         </div>

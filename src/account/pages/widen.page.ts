@@ -27,7 +27,7 @@ export function wideningPage(facts: WideningFacts): Page {
       </p>
       <h2 id="asks">It asks also to</h2>
       <ul class="scopes" aria-labelledby="asks">
-        ${scopes.map(({ name, words }) => html`<li>${words} <code>${name}</code></li>`)}
+        ${scopes.map(({ name, words }) => html`<li>${words}${words === name ? null : html` <code>${name}</code>`}</li>`)}
       </ul>
       <div class="person">
         <p>You are signed in as <strong>${person}</strong>.</p>

@@ -12,8 +12,8 @@ const style = `
 @media (prefers-color-scheme:dark){:root{--ground:#101317;--card:#191e24;--ink:#eceff3;--soft:#a6b0bc;--line:#363f4a;--accent:#8fb1ff;--on-accent:#0b1730;--warn-ground:#33290f;--warn-ink:#f4d99a;--warn-line:#6d571c;--bad:#ff9d94}}
 *{box-sizing:border-box}
 html{font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;-webkit-text-size-adjust:100%}
-body{margin:0;min-height:100vh;background:var(--ground);color:var(--ink);display:flex;flex-direction:column;align-items:center;padding:24px 16px}
-main{width:100%;max-width:30rem;background:var(--card);border:1px solid var(--line);border-radius:14px;padding:28px;margin:auto 0}
+body{margin:0;min-height:100vh;background:var(--ground);color:var(--ink);display:flex;flex-direction:column;align-items:center;justify-content:center;padding:24px 16px}
+main{width:100%;max-width:30rem;background:var(--card);border:1px solid var(--line);border-radius:14px;padding:28px}
 main.wide{max-width:56rem}
 h1{font-size:1.35rem;line-height:1.3;margin:0 0 8px;overflow-wrap:anywhere}
 h2{font-size:1rem;margin:22px 0 6px}
@@ -48,11 +48,12 @@ footer{color:var(--soft);font-size:.8125rem;margin-top:18px;text-align:center}
 table{width:100%;border-collapse:collapse;font-size:.9375rem}
 th,td{text-align:left;padding:8px 10px 8px 0;border-bottom:1px solid var(--line);vertical-align:top;overflow-wrap:anywhere}
 td form{margin:0}
-td button{width:auto;min-height:36px;padding:6px 12px}
+td button,form.inline button{width:auto;min-height:36px;padding:6px 12px;white-space:nowrap}
+time{white-space:nowrap}
 input[type=text],input[type=number],select{font:inherit;width:100%;padding:9px 12px;min-height:44px;border:1px solid var(--soft);border-radius:10px;background:var(--ground);color:var(--ink)}
 label.field{display:block;margin:12px 0;font-weight:600}
 label.field input,label.field select{margin-top:4px;font-weight:400}
-@media (max-width:40rem){body{padding:0}main{border:0;border-radius:0;min-height:100vh;margin:0;padding:24px 18px}main.wide table,main.wide tbody,main.wide tr,main.wide td{display:block}main.wide thead{position:absolute;left:-100vw}main.wide td{border:0;padding:3px 0}main.wide tr{border-bottom:1px solid var(--line);padding:10px 0}}
+@media (max-width:40rem){body{padding:0 0 24px;background:var(--card);justify-content:flex-start}main{border:0;border-radius:0;padding:24px 18px 0}main.wide table,main.wide tbody,main.wide tr,main.wide td{display:block}main.wide thead{position:absolute;left:-100vw}main.wide td{border:0;padding:3px 0}main.wide tr{border-bottom:1px solid var(--line);padding:10px 0}}
 `;
 
 const styleHash = createHash('sha256').update(style).digest('base64');
