@@ -43,7 +43,7 @@ export async function startGatehouse(options: GatehouseOptions = {}): Promise<Ru
     GATEHOUSE_PORT: String(port),
     GATEHOUSE_DATABASE_URL: 'sqlite::memory:',
     GATEHOUSE_SECRET: randomBytes(32).toString('base64'),
-    GATEHOUSE_PROVIDERS: 'static-token',
+    ...(options.env && 'FASTMCP_SERVER_AUTH' in options.env ? {} : { GATEHOUSE_PROVIDERS: 'static-token' }),
     ...options.env,
   };
   if (env['GATEHOUSE_PROVIDERS']?.includes('static-token'))

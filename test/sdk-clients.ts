@@ -1,7 +1,7 @@
 import { Client as ClientV2, StreamableHTTPClientTransport as TransportV2 } from '@modelcontextprotocol/client';
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport as TransportV1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import type { OAuthClientProvider } from '@modelcontextprotocol/sdk/client/auth.js';
+import { auth as authV1, type OAuthClientProvider } from '@modelcontextprotocol/sdk/client/auth.js';
 import type {
   OAuthClientInformationMixed,
   OAuthClientMetadata,
@@ -86,16 +86,20 @@ export interface ConnectedClient {
     args?: Record<string, unknown>,
   ): Promise<{ text: string; structured: Record<string, unknown> | undefined }>;
   listTools(): Promise<string[]>;
+  /** Answers a 403 challenge by a further sign-in for these scopes. */
+  stepUp(scopes: string): Promise<void>;
   close(): Promise<void>;
 }
 
 /** Connects the 1.x client, through the sign-in when it is asked for one. */
 export async function connectV1(mcpUrl: string, signIn: SdkSignIn): Promise<ConnectedClient> {
+  let live: TransportV1 | undefined;
   const dial = async (): Promise<ClientV1> => {
     const client = new ClientV1({ name: 'v1', version: '1' });
     const transport = new TransportV1(new URL(mcpUrl), { authProvider: signIn as OAuthClientProvider });
     try {
       await client.connect(transport);
+      live = transport;
       return client;
     } catch (error) {
       const code = signIn.callback?.searchParams.get('code');
@@ -109,17 +113,25 @@ export async function connectV1(mcpUrl: string, signIn: SdkSignIn): Promise<Conn
   return {
     callTool: async (name, args = {}) => shapeOf(await client.callTool({ name, arguments: args })),
     listTools: async () => (await client.listTools()).tools.map(({ name }) => name),
+    // With a refresh token at hand the 1.x SDK refreshes instead of asking the person, so the application has to begin by itself.
+    stepUp: async (scope) => {
+      signIn.current = undefined;
+      await authV1(signIn as OAuthClientProvider, { serverUrl: mcpUrl, scope });
+      await live!.finishAuth(signIn.callback!.searchParams.get('code')!);
+    },
     close: () => client.close(),
   };
 }
 
 /** Connects the 2.x client, through the sign-in when it is asked for one. */
 export async function connectV2(mcpUrl: string, signIn: SdkSignIn): Promise<ConnectedClient> {
+  let live: TransportV2 | undefined;
   const dial = async (): Promise<ClientV2> => {
     const client = new ClientV2({ name: 'v2', version: '1' });
     const transport = new TransportV2(new URL(mcpUrl), { authProvider: signIn as never });
     try {
       await client.connect(transport);
+      live = transport;
       return client;
     } catch (error) {
       const callback = signIn.callback;
@@ -133,6 +145,8 @@ export async function connectV2(mcpUrl: string, signIn: SdkSignIn): Promise<Conn
   return {
     callTool: async (name, args = {}) => shapeOf(await client.callTool({ name, arguments: args })),
     listTools: async () => (await client.listTools()).tools.map(({ name }) => name),
+    // The 2.x SDK has sent the person to the browser when the call was refused.
+    stepUp: () => live!.finishAuth(signIn.callback!.searchParams),
     close: () => client.close(),
   };
 }

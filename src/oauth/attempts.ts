@@ -9,6 +9,9 @@ import { AttemptRow } from './attempt.entity.js';
 /** Seconds from the button to the end of the walk. */
 export const ATTEMPT_SECONDS = 600;
 
+/** An upstream leg that has not ended after this many seconds never will: its process died. */
+const FINISH_SECONDS = 30;
+
 /** A try at a provider, as it was begun. */
 export interface Attempt {
   readonly provider: string;
@@ -28,6 +31,8 @@ export interface Attempt {
   readonly againAt: string;
   /** The reference id under which pages and the log know this sign-in. */
   readonly reference: string;
+  /** The person wants another account than the one they have used. */
+  readonly chooseAccount?: boolean | undefined;
 }
 
 /** How the upstream leg ended. */
@@ -118,7 +123,12 @@ export class Attempts {
     });
     const taken = rows.filter(({ takenAt, expiresAt }) => takenAt !== null && expiresAt > now());
     const ended = taken.find(({ outcome }) => outcome !== null);
-    if (!ended?.outcome) return taken.length > 0 ? 'pending' : null;
+    const [newest] = taken;
+    if (!ended?.outcome) {
+      if (!newest) return null;
+      if ((newest.takenAt ?? 0) > now() - FINISH_SECONDS) return 'pending';
+      return { key: newest.stateHash, attempt: this.#read(newest), outcome: { kind: 'failed' } };
+    }
     const outcome = JSON.parse(this.seals.open(ended.outcome, 'attempt-outcome')) as Outcome;
     return { key: ended.stateHash, attempt: this.#read(ended), outcome };
   }

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { CallerAddresses } from '../access/caller-address.js';
 import { Events } from '../audit/events.js';
+import { type FlowStep, Flows } from '../audit/flows.js';
 import { Settings } from '../config/settings.js';
 import { Providers } from '../providers/providers.js';
 import { UpstreamUnavailable } from '../providers/contract.js';
@@ -56,6 +57,7 @@ export class LoginController {
     @Inject(BrowserCookies) private readonly cookies: BrowserCookies,
     @Inject(Events) private readonly events: Events,
     @Inject(CallerAddresses) private readonly addresses: CallerAddresses,
+    @Inject(Flows) private readonly flows: Flows,
   ) {}
 
   @Get(':uid')
@@ -118,6 +120,7 @@ export class LoginController {
     }
     if (ask.client.status !== 'pending') return ask;
     this.#log.warn(`${ask.reference}: client ${ask.client.id} waits for an administrator`);
+    this.#step(ask, request, { step: 'consent', outcome: 'refused', check: 'client-pending' });
     sendPage(reply, waitingPage({ client: ask.client.name, reference: ask.reference }));
     return null;
   }
@@ -128,6 +131,8 @@ export class LoginController {
     choice: { ask: AskedFor; provider: string; scopes: readonly string[] },
   ): Promise<void> {
     const { ask, provider, scopes } = choice;
+    const before = await this.signIn.finished(request, ask.uid);
+    const wasRefused = before !== null && before !== 'pending' && before.outcome.kind === 'not-admitted';
     try {
       const url = await this.signIn.begin(request, reply, {
         provider,
@@ -137,12 +142,14 @@ export class LoginController {
         continueAt: `${ask.path}/continue`,
         againAt: ask.path,
         reference: ask.reference,
+        chooseAccount: wasRefused || ask.person !== null,
       });
       sendOn(reply, url?.href ?? ask.path);
     } catch (error) {
       if (!(error instanceof UpstreamUnavailable)) throw error;
       this.#log.warn(`${ask.reference}: ${provider} cannot begin a sign-in: ${error.message}`);
       await this.#event('login.failed', ask, request, { provider, outcome: 'failed', why: error.message });
+      this.#step(ask, request, { step: 'upstream', outcome: 'failed', check: 'upstream-unavailable', provider });
       await this.#refuse(request, reply, ERRORS.unavailable);
     }
   }
@@ -155,6 +162,7 @@ export class LoginController {
   ): Promise<void> {
     const grantId = await this.connections.make(ask, approval, this.addresses.of(request.raw));
     if (!grantId) return this.#over(reply, 'finished in another tab a moment ago');
+    this.#step(ask, request, { step: 'consent', grantId, userId: approval.userId, provider: approval.provider });
     await this.signIn.end(reply, ask.uid);
     reply.hijack();
     await this.engine.finish(request.raw, reply.raw, { accountId: approval.userId, grantId });
@@ -162,6 +170,7 @@ export class LoginController {
 
   async #deny(request: FastifyRequest, reply: FastifyReply, ask: AskedFor): Promise<void> {
     await this.#event('consent.denied', ask, request, { outcome: 'refused' });
+    this.#step(ask, request, { step: 'consent', outcome: 'refused', check: 'consent-denied' });
     await this.signIn.end(reply, ask.uid);
     await this.#refuse(request, reply, ERRORS.denied);
   }
@@ -221,6 +230,15 @@ export class LoginController {
         reference,
       }),
     );
+  }
+
+  #step(ask: AskedFor, request: FastifyRequest, step: FlowStep): void {
+    this.flows.step(ask.reference, {
+      ...step,
+      clientId: ask.client.id,
+      ip: this.addresses.of(request.raw),
+      traits: { clientId: ask.client.id, name: ask.client.name, redirectUris: [ask.redirectUri] },
+    });
   }
 
   async #event(

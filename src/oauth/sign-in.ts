@@ -2,11 +2,12 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { CallerAddresses } from '../access/caller-address.js';
 import { Events } from '../audit/events.js';
+import { type FlowStep, Flows } from '../audit/flows.js';
 import { Settings } from '../config/settings.js';
 import { LoginRefused, UpstreamUnavailable, type LoginProvider } from '../providers/contract.js';
 import { Providers } from '../providers/providers.js';
 import { UpstreamScopes } from '../providers/upstream-scopes.js';
-import { accountOf, Users } from '../users/users.js';
+import { accountOf, PersonBlocked, Users } from '../users/users.js';
 import { Attempts, randomValue, type Attempt, type Finished, type Outcome } from './attempts.js';
 import { BrowserCookies } from './browser-cookies.js';
 
@@ -33,6 +34,7 @@ export class SignIn {
     @Inject(Users) private readonly users: Users,
     @Inject(Events) private readonly events: Events,
     @Inject(CallerAddresses) private readonly addresses: CallerAddresses,
+    @Inject(Flows) private readonly flows: Flows,
   ) {}
 
   /**
@@ -45,9 +47,12 @@ export class SignIn {
     if (!provider) return null;
     const state = randomValue();
     const scopes = this.upstreamScopes.of(provider.id);
-    const { url, memo } = await provider.start({ state, callbackUrl: this.settings.callbackUrl(provider.id), scopes });
+    const { chooseAccount } = ask;
+    const callbackUrl = this.settings.callbackUrl(provider.id);
+    const { url, memo } = await provider.start({ state, callbackUrl, scopes, chooseAccount });
     const binding = this.cookies.bind(request, reply, ask.subject);
     await this.attempts.open({ ...ask, memo }, { state, binding });
+    this.#step(ask, { step: 'upstream' }, request);
     return url;
   }
 
@@ -72,7 +77,10 @@ export class SignIn {
     if (!provider || attempt.provider !== providerId) return { fault: 'foreign' };
     const binding = this.cookies.binding(request, attempt.subject);
     if (!binding || !(await this.attempts.take(state, binding))) {
-      await this.#note(attempt, 'the callback came without the cookie of the browser that approved', request);
+      await this.#note(attempt, request, {
+        why: 'the callback came without the cookie of the browser that approved',
+        check: 'other-browser',
+      });
       return { fault: 'other-browser' };
     }
     await this.attempts.close(state, await this.#finish(provider, { attempt, callback, request }));
@@ -100,10 +108,11 @@ export class SignIn {
       login = await provider.finish(callback, { ...attempt.memo }, this.settings.callbackUrl(provider.id));
     } catch (error) {
       if (error instanceof LoginRefused) {
-        await this.#note(attempt, error.reason, request, 'refused');
+        await this.#note(attempt, request, { why: error.reason, check: 'upstream-denied', outcome: 'refused' });
         return { kind: 'refused', reason: error.reason };
       }
-      await this.#note(attempt, error instanceof UpstreamUnavailable ? error.message : 'internal error', request);
+      const why = error instanceof UpstreamUnavailable ? error.message : 'internal error';
+      await this.#note(attempt, request, { why, check: 'upstream-unavailable' });
       if (error instanceof UpstreamUnavailable) return { kind: 'unavailable' };
       this.#log.error(`${attempt.reference}: ${error instanceof Error ? error.stack : String(error)}`);
       return { kind: 'failed' };
@@ -113,30 +122,32 @@ export class SignIn {
     try {
       const { clientId, reference } = attempt;
       const user = await this.users.signIn(identity, { clientId, reference, ip: this.addresses.of(request.raw) });
+      this.#step(attempt, { step: 'callback', userId: user.id }, request);
       return { kind: 'signed-in', userId: user.id, provider: provider.id, tokens };
     } catch (error) {
       if (!(error instanceof LoginRefused)) throw error;
       this.#log.warn(`${attempt.reference}: ${provider.id} account not let in: ${error.reason}`);
+      const check = error instanceof PersonBlocked ? 'user-blocked' : 'not-admitted';
+      this.#step(attempt, { step: 'callback', outcome: 'refused', check }, request);
       return { kind: 'not-admitted', account: accountOf(identity), reason: error.reason, provider: provider.label };
     }
   }
 
   async #note(
     attempt: Attempt,
-    why: string,
     request: FastifyRequest,
-    outcome: 'refused' | 'failed' = 'failed',
+    { why, check, outcome = 'failed' }: { why: string; check: string; outcome?: 'refused' | 'failed' },
   ): Promise<void> {
     const { provider, clientId, reference } = attempt;
     this.#log.warn(`${reference}: sign-in with ${provider} ${outcome}: ${why}`);
-    await this.events.write({
-      type: 'login.failed',
-      outcome,
-      provider,
-      clientId,
-      reference,
-      ip: this.addresses.of(request.raw),
-      detail: { why },
-    });
+    this.#step(attempt, { step: 'callback', outcome, check, detail: { why } }, request);
+    const ip = this.addresses.of(request.raw);
+    await this.events.write({ type: 'login.failed', outcome, provider, clientId, reference, ip, detail: { why } });
+  }
+
+  /** The trace of a Client's sign-in; the account page leaves none. */
+  #step({ clientId, provider, reference }: NewAttempt, step: FlowStep, request: FastifyRequest): void {
+    if (clientId === null) return;
+    this.flows.step(reference, { ...step, clientId, provider, ip: this.addresses.of(request.raw) });
   }
 }

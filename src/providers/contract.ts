@@ -87,6 +87,8 @@ export interface LoginAsk {
   readonly callbackUrl: URL;
   /** Upstream scopes beyond the provider's configured ones, which tools asked for; often empty. */
   readonly scopes: readonly string[];
+  /** The person wants another account than the one their browser has there: ask which. */
+  readonly chooseAccount?: boolean | undefined;
 }
 
 /** A way for a bearer token to be accepted at `/mcp`. */

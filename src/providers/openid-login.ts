@@ -65,7 +65,8 @@ export class OpenIdLogin
       code_challenge: await oidc.calculatePKCECodeChallenge(memo.verifier),
       code_challenge_method: 'S256',
       // Providers drop `offline_access` silently unless the person is asked (OpenID Connect Core §11).
-      ...(scope.split(' ').includes('offline_access') ? { prompt: 'consent' } : {}),
+      // `login` is the one prompt every provider must honour (§3.1.2.1); with it the person can name another account.
+      ...promptOf({ consent: scope.split(' ').includes('offline_access'), login: ask.chooseAccount === true }),
     });
     return { url, memo };
   }
@@ -272,4 +273,9 @@ function describe(error: unknown): string {
   const status = statusOf(error);
   const code = error instanceof Error && 'code' in error ? ` (${safeCode(error.code)})` : '';
   return `${error instanceof Error ? error.message.slice(0, 200) : 'failed'}${code}${status === undefined ? '' : `, status ${status}`}`;
+}
+
+function promptOf(wanted: { consent: boolean; login: boolean }): { prompt?: string } {
+  const prompts = [wanted.login && 'login', wanted.consent && 'consent'].filter(Boolean);
+  return prompts.length > 0 ? { prompt: prompts.join(' ') } : {};
 }

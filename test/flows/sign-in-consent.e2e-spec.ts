@@ -86,6 +86,27 @@ describe('consent and who may come in', () => {
     expect(readable(await browser.open(client.authorizeUrl(), 'cross-site'))).toContain('Not Hubot?');
   });
 
+  it('C3: two people sign in at once in two tabs of one browser: each tab gets its own person', async () => {
+    const one = await TestClient.register(house.gatehouse.url, { client_name: 'Tab One' });
+    const two = await TestClient.register(house.gatehouse.url, { client_name: 'Tab Two' });
+    const first = one.browser();
+    await first.open(one.authorizeUrl());
+    const second = first.tab();
+    await second.open(two.authorizeUrl());
+    await first.press('provider=github');
+    await second.press('provider=corp-hub');
+    const names: string[] = [];
+    for (const [client, browser] of [
+      [one, first],
+      [two, second],
+    ] as const) {
+      const { body } = await client.redeem(browser.stoppedAt.searchParams.get('code')!);
+      names.push(await (await callTool(house.gatehouse.mcpUrl, body.access_token!, 'whoami')).text());
+    }
+    expect(names[0]).toContain('The Octocat');
+    expect(names[1]).toContain('Corp Person');
+  });
+
   it('a person whom no rule admits sees which account they used and whom to ask; the client gets access_denied', async () => {
     house.github.person = { ...octocat(), id: 5, login: 'outsider', organizations: [], teams: [] };
     const client = await TestClient.register(house.gatehouse.url, { client_name: 'Refusing' });

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { Grants } from '../../src/oauth/grants.js';
 import { Tool } from '../../src/mcp/decorators.js';
 import { Users } from '../../src/users/users.js';
+import { readable } from '../browser.js';
 import { callTool, signIn, startWithGitHub, TestClient, type WithGitHub } from '../oauth-client.js';
 import { connectV1, connectV2, SdkSignIn } from '../sdk-clients.js';
 
@@ -62,10 +63,9 @@ describe.each([
     expect(challenge).toContain('error="insufficient_scope"');
     expect(/scope="([^"]*)"/.exec(challenge)?.[1]?.split(' ').sort()).toEqual(['mcp', 'notes:read']);
     await before.callTool('readNote').catch(() => null);
-    if (stepping.callback) {
-      const page = stepping.browser.seen.findLast(({ status }) => status === 200);
-      expect(page?.text).toContain('notes:read');
-    }
+    await before.stepUp('mcp notes:read');
+    expect(stepping.browser.seen.findLast(({ status }) => status === 200)?.text).toContain('notes:read');
+    expect((await before.callTool('readNote')).text).toBe('the note');
     await before.close();
   });
 
@@ -115,6 +115,9 @@ describe('after a sign-in', () => {
     expect((await callTool(house.gatehouse.mcpUrl, narrow.body.access_token!, 'readNote')).status).toBe(403);
     const asked = await browser.open(client.authorizeUrl({ scope: 'mcp notes:read' }));
     expect(asked.status).toBe(200);
+    const [difference = '', before = ''] = readable(asked).split('You allowed it before to');
+    expect(difference).toContain('notes:read');
+    expect(before).toContain('mcp');
     await browser.press('decision=approve', ['notes:read']);
     const wide = await client.redeem(browser.stoppedAt.searchParams.get('code')!);
     expect(wide.body.scope?.split(' ').sort()).toEqual(['mcp', 'notes:read']);

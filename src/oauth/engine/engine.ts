@@ -142,7 +142,10 @@ export class Engine implements OnModuleInit, OnApplicationShutdown {
   }
 
   /** Who is signed in to the browser that sent this request, whatever tab did it. */
-  async #browserOf(req: IncomingMessage, res: ServerResponse): Promise<{ uid: string; accountId?: string | undefined }> {
+  async #browserOf(
+    req: IncomingMessage,
+    res: ServerResponse,
+  ): Promise<{ uid: string; accountId?: string | undefined }> {
     const { Session } = this.#provider as unknown as {
       Session: { get(context: unknown): Promise<{ uid: string; accountId?: string }> };
     };

@@ -64,7 +64,6 @@ export function signInPage(facts: SignInFacts): Page {
         </div>
         ${person && facts.providers.length > 0 ? otherAccount(facts) : null}
       </form>`,
-    footer: 'If you did not start this yourself, do not allow it.',
   });
 }
 
@@ -90,13 +89,21 @@ function personCard(person: { name: string; account: string }, client: string): 
   </div>`;
 }
 
+/** Scopes that the person allowed this application before stand apart, so that the difference is what they read. */
 function scopeList(scopes: readonly OfferedScope[]): Html | null {
   if (scopes.length === 0) return null;
-  return html`<h2 id="asks">It asks to</h2>
-    <ul class="scopes" aria-labelledby="asks">
+  const before = scopes.filter(({ granted }) => granted);
+  const more = scopes.filter(({ granted }) => !granted);
+  return html`${more.length > 0 ? listOf(more, before.length > 0 ? 'It asks for more: to' : 'It asks to', 'asks') : null}
+  ${before.length > 0 ? listOf(before, 'You allowed it before to', 'before') : null}
+  ${scopes.some(({ optional }) => optional) ? html`<p class="small soft">What has a box is optional.</p>` : null}`;
+}
+
+function listOf(scopes: readonly OfferedScope[], heading: string, id: string): Html {
+  return html`<h2 id="${id}">${heading}</h2>
+    <ul class="scopes" aria-labelledby="${id}">
       ${scopes.map((scope) => html`<li>${scope.optional ? checkbox(scope) : html`${scope.words} <code>${scope.name}</code>`}</li>`)}
-    </ul>
-    ${scopes.some(({ optional }) => optional) ? html`<p class="small soft">What has a box is optional.</p>` : null}`;
+    </ul>`;
 }
 
 function checkbox({ name, words }: OfferedScope): Html {
@@ -106,15 +113,12 @@ function checkbox({ name, words }: OfferedScope): Html {
 }
 
 function warnings(client: ShownClient): Html | null {
-  const loopback = html`<p>
-    It runs <strong>on this computer</strong>. Allow it only if you have just started the connection here.
-  </p>`;
-  const unverified = html`<p>
-    Nobody has checked this application: it gave the name “${client.name}” itself. Allow it only if you have just
-    started the connection and know <span class="host">${client.returnsTo}</span>.
-  </p>`;
   if (client.vouched && !client.loopback) return null;
+  const where = client.loopback
+    ? html`It runs <strong>on this computer</strong>. `
+    : html`You would be sent to <span class="host">${client.returnsTo}</span>. `;
+  const unverified = html`Nobody has checked this application: it gave the name “${client.name}” itself. `;
   return html`<div class="warn" role="note">
-    ${client.loopback ? loopback : null}${client.vouched ? null : unverified}
+    <p>${client.vouched ? null : unverified}${where}Allow it only if you have just started this connection yourself.</p>
   </div>`;
 }

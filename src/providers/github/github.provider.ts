@@ -85,8 +85,10 @@ class GitHub implements LoginProvider, RefreshesUpstreamTokens, RevokesUpstreamT
     this.#scopes = needsOrganizations ? [...new Set([...settings.scopes, 'read:org'])] : settings.scopes;
   }
 
-  start(ask: LoginAsk): Promise<{ url: URL; memo: Record<string, string> }> {
-    return this.#login.start(ask, { scope: [...new Set([...this.#scopes, ...ask.scopes])] });
+  async start(ask: LoginAsk): Promise<{ url: URL; memo: Record<string, string> }> {
+    const begun = await this.#login.start(ask, { scope: [...new Set([...this.#scopes, ...ask.scopes])] });
+    if (ask.chooseAccount) begun.url.searchParams.set('prompt', 'select_account');
+    return begun;
   }
 
   async finish(

@@ -66,7 +66,7 @@ class Google implements LoginProvider, RefreshesUpstreamTokens, RevokesUpstreamT
     return this.#login.start(ask, {
       scope: [...new Set([...this.settings.scopes, ...ask.scopes])],
       accessType: 'offline',
-      prompt: 'consent',
+      prompt: ask.chooseAccount ? 'consent select_account' : 'consent',
     });
   }
 
