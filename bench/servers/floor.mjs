@@ -2,7 +2,10 @@
 import { createServer } from 'node:http';
 
 createServer((request, response) => {
-  if (request.method !== 'POST') return void response.writeHead(405).end();
+  if (request.method !== 'POST') {
+    response.writeHead(405).end();
+    return;
+  }
   const parts = [];
   request.on('data', (part) => parts.push(part));
   request.on('end', () => {

@@ -141,7 +141,7 @@ describe('the environment', () => {
   });
 
   it('honours PORT, and prefers its own', () => {
-    expect(read({ PORT: '3000' }).settings.values.port).toBe(3000);
+    expect(read({ GATEHOUSE_TOKEN: 'x', PORT: '3000' }).settings.values.port).toBe(3000);
     expect(read({ PORT: '3000', GATEHOUSE_PORT: '3001' }).settings.values.port).toBe(3001);
     expect(faults({ PORT: 'x' })[0]).toMatch(/^PORT: got "x", wants a port number/);
   });

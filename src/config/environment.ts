@@ -20,8 +20,8 @@ export function processEnvironment(): Environment {
   return process.env;
 }
 
-/** Read by `gatehouse client`, not by the server. */
-const CLIENT_ONLY = 'GATEHOUSE_TOKEN';
+/** Not settings of the server, but found in shells that start one: read by `gatehouse client`, and by the tests. */
+const OF_OTHERS = ['GATEHOUSE_TOKEN', 'GATEHOUSE_TEST_POSTGRES'] as const;
 const PROVIDERS = 'GATEHOUSE_PROVIDERS';
 
 /**
@@ -104,7 +104,7 @@ class Reader {
     private readonly env: Environment,
     private readonly cwd: string,
   ) {
-    this.#known.set(CLIENT_ONLY, 'gatehouse client');
+    for (const name of OF_OTHERS) this.#known.set(name, 'another program');
   }
 
   /** The text of a variable, from its `_FILE` form too when it may have one; undefined: not set. */
