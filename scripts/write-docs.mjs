@@ -1,5 +1,7 @@
-// Writes the documents that are generated: docs/configuration.md from the schemas, docs/spec.md from the titles of the tests.
+// Writes the documents that are generated: docs/configuration.md from the schemas, docs/spec.md from the titles of the tests,
+// docs/openapi.json from the operations of the admin API.
 import { writeFileSync } from 'node:fs';
+import { openApiDocument } from '../dist/src/admin/openapi.js';
 import { configurationDocument } from '../dist/src/config/document.js';
 import { providerKinds } from '../dist/src/providers/providers.js';
 import { specTable } from './spec-table.mjs';
@@ -8,3 +10,4 @@ const docs = (name) => new URL(`../docs/${name}`, import.meta.url);
 
 writeFileSync(docs('configuration.md'), configurationDocument(providerKinds));
 writeFileSync(docs('spec.md'), specTable());
+writeFileSync(docs('openapi.json'), `${JSON.stringify(openApiDocument('http://localhost:8000'), null, 2)}\n`);
