@@ -1,4 +1,5 @@
 import { Global, Module, type OnModuleInit } from '@nestjs/common';
+import { Purge } from '../persistence/purge.js';
 import { Providers } from '../providers/providers.js';
 import { Access } from './access.js';
 import { AdminTokens } from './admin-tokens.js';
@@ -49,9 +50,12 @@ export class AccessModule implements OnModuleInit {
     private readonly personalTokens: PersonalTokens,
     private readonly verified: VerifiedTokens,
     private readonly usage: Usage,
+    private readonly revocations: Revocations,
+    private readonly purge: Purge,
   ) {}
 
   onModuleInit(): void {
+    this.purge.add({ name: 'revocation log', statement: () => this.revocations.purge() });
     this.verifiers.addOwn('gth_pat_', this.personalTokens);
     this.usage.addWriter((principal, at) => this.personalTokens.used(principal, at));
     for (const verifier of this.providers.verifiers) {

@@ -3,6 +3,7 @@ import { ProofIds } from '../access/proof-ids.js';
 import { Usage } from '../access/usage.js';
 import { sql, type Statement } from '../persistence/database.js';
 import { Purge } from '../persistence/purge.js';
+import { Attempts } from './attempts.js';
 import { UNUSED_SECONDS } from './clients.js';
 import { Tokens } from './tokens.js';
 
@@ -19,6 +20,7 @@ export class OauthUpkeep {
     @Inject(Usage) usage: Usage,
     @Inject(Tokens) tokens: Tokens,
     @Inject(ProofIds) proofIds: ProofIds,
+    @Inject(Attempts) attempts: Attempts,
   ) {
     usage.addWriter(({ grantId, client }, at) =>
       grantId === undefined
@@ -32,6 +34,7 @@ export class OauthUpkeep {
     // Not in batches: there are few at a time, found by their own index.
     purge.add({ name: 'answers of refresh tokens', statement: () => tokens.eraseAnswers() });
     purge.add({ name: 'used proof ids', statement: () => proofIds.purge() });
+    purge.add({ name: 'tries at providers', statement: () => attempts.purge() });
   }
 }
 
