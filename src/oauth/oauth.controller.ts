@@ -9,6 +9,9 @@ import { AdminIntrospection } from './admin-introspection.js';
 import { Engine } from './engine/engine.js';
 import { fixAuthorizationRequest, fixTokenRequest } from './engine/request-fixes.js';
 import { oauthRoute, sendOauthError } from './oauth-hooks.js';
+import { errorPage } from './pages/error.page.js';
+import { newReference } from './pages/reference.js';
+import { sendPage } from './pages/send-page.js';
 import { OauthFilter } from './oauth.filter.js';
 
 /** Authorization requests of one address, a minute: each writes a row. Offices share addresses. */
@@ -102,10 +105,12 @@ export class OauthController {
     const wait = this.#authorizations.count(limitKey(this.addresses.of(request.raw)));
     if (wait === null) return true;
     void reply.header('retry-after', String(wait));
-    sendOauthError(reply, 429, {
-      error: 'temporarily_unavailable',
-      error_description: 'too many requests; try again later',
-    });
+    if ((request.headers.accept ?? '').includes('text/html')) sendPage(reply, tooManyPage(wait));
+    else
+      sendOauthError(reply, 429, {
+        error: 'temporarily_unavailable',
+        error_description: 'too many requests; try again later',
+      });
     return false;
   }
 
@@ -121,6 +126,16 @@ export class OauthController {
     reply.hijack();
     await this.engine.handle(raw, reply.raw);
   }
+}
+
+function tooManyPage(wait: number) {
+  return errorPage({
+    status: 429,
+    title: 'Too many sign-ins at once',
+    what: 'Many sign-ins were begun from your network within a minute.',
+    todo: `Wait ${wait} seconds, then connect again from your application.`,
+    reference: newReference(),
+  });
 }
 
 /** Fastify has read the body; the engine reads it from the stream again, and would warn on the console if it found it spent. */

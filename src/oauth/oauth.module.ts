@@ -20,6 +20,7 @@ import { Connections } from './connections.js';
 import { Consents } from './consents.js';
 import { AuthorizeErrors } from './engine/authorize-errors.js';
 import { Engine } from './engine/engine.js';
+import { SignInTraces } from './engine/sign-in-traces.js';
 import { TokenRequests } from './engine/token-requests.js';
 import { GrantList } from './grant-list.js';
 import { Grants } from './grants.js';
@@ -64,6 +65,7 @@ const server: Provider[] = [
   Engine,
   OauthUpkeep,
   OwnTokens,
+  SignInTraces,
   TokenRequests,
 ];
 

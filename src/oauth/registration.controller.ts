@@ -1,4 +1,4 @@
-import { All, Body, Controller, Inject, Req, Res } from '@nestjs/common';
+import { All, Body, Controller, Inject, Req, Res, UseFilters } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AttemptLimit } from '../access/attempt-limit.js';
@@ -9,12 +9,14 @@ import { isFault, readClientMetadata, type ClientMetadata } from '../protocol/cl
 import { Clients, RegistrationFull, type Registered } from './clients.js';
 import { Engine } from './engine/engine.js';
 import { oauthRoute, sendOauthError } from './oauth-hooks.js';
+import { OauthFilter } from './oauth.filter.js';
 
 /** Registrations of one address, a minute; hosted clients register repeatedly from few addresses. */
 const PER_MINUTE = 60;
 
 /** Dynamic client registration (RFC 7591 §3). */
 @Controller()
+@UseFilters(OauthFilter)
 export class RegistrationController {
   readonly #limit = new AttemptLimit({ max: PER_MINUTE, seconds: 60 });
 
@@ -30,11 +32,13 @@ export class RegistrationController {
   @RouteConfig(oauthRoute(['POST']))
   async register(@Req() request: FastifyRequest, @Res() reply: FastifyReply, @Body() body: unknown): Promise<void> {
     const ip = this.addresses.of(request.raw);
-    if (this.settings.values.registration === 'closed')
+    if (this.settings.values.registration === 'closed') {
+      this.flows.early({ step: 'registration', outcome: 'refused', check: 'registration-closed', ip });
       return sendOauthError(reply, 403, {
         error: 'access_denied',
         error_description: 'clients are registered by an administrator here',
       });
+    }
     const wait = this.settings.values.rateLimits ? this.#limit.count(limitKey(ip)) : null;
     if (wait !== null) return tooMany(reply, wait);
     if (!/^application\/([a-z0-9.-]+\+)?json\b/i.test(request.headers['content-type'] ?? ''))
@@ -47,7 +51,7 @@ export class RegistrationController {
       this.flows.early({
         step: 'registration',
         outcome: 'refused',
-        check: metadata.error,
+        check: 'registration-metadata',
         ip,
         detail: { why: metadata.description },
       });

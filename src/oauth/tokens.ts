@@ -136,11 +136,15 @@ export class Tokens {
     return rows === 1;
   }
 
-  /** Counts a wrong PKCE verifier against a code. */
-  async countWrongVerifier(code: string): Promise<void> {
+  /** Counts a wrong PKCE verifier against a code. @returns the Grant the code belongs to; null: no such code */
+  async countWrongVerifier(code: string): Promise<string | null> {
     await this.database.commit([
       sql`UPDATE oauth_token SET failures = failures + 1 WHERE id_hash = ${sha256(code)} AND kind = ${'AuthorizationCode'}`,
     ]);
+    const row = await this.database.row<{ grant_id: string | null }>(
+      sql`SELECT grant_id FROM oauth_token WHERE id_hash = ${sha256(code)}`,
+    );
+    return row?.grant_id ?? null;
   }
 
   /** A statement that erases answers whose leeway is over. */

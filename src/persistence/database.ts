@@ -42,6 +42,7 @@ const POSTGRES_RETRIES = 3;
 @Injectable()
 export class Database implements OnApplicationShutdown {
   readonly #prepared = new Map<string, SqliteStatement>();
+  readonly #repositories = new Map<unknown, Repository<ObjectLiteral>>();
 
   constructor(readonly source: DataSource) {}
 
@@ -51,7 +52,12 @@ export class Database implements OnApplicationShutdown {
 
   /** For reads. Never call `save`, `insert`, `update` or `delete` on it: writes go through `commit`. */
   repository<Entity extends ObjectLiteral>(entity: EntityTarget<Entity>): Repository<Entity> {
-    return this.source.getRepository(entity);
+    let repository = this.#repositories.get(entity);
+    if (!repository) {
+      repository = translating(this.source.getRepository(entity) as Repository<ObjectLiteral>);
+      this.#repositories.set(entity, repository);
+    }
+    return repository as unknown as Repository<Entity>;
   }
 
   /** A row to insert, by property names of the entity. */
@@ -252,6 +258,23 @@ export class DuplicateRow extends Error {
   constructor(cause: unknown) {
     super('a row with this key exists', { cause });
   }
+}
+
+/** The ORM throws the driver's errors: those that mean an unreachable database become `DatabaseUnavailable`, as everywhere else. */
+function translating<Entity extends ObjectLiteral>(repository: Repository<Entity>): Repository<Entity> {
+  return new Proxy(repository, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== 'function' || !/^(find|count|exist)/.test(String(name))) return value;
+      return async (...args: unknown[]): Promise<unknown> => {
+        try {
+          return await (Reflect.apply(value, target, args) as Promise<unknown>);
+        } catch (error) {
+          throw isOutOfReach(error) || isBusy(error) ? new DatabaseUnavailable(error) : error;
+        }
+      };
+    },
+  });
 }
 
 function glue(head: string, values: readonly unknown[], separator: string, tail: string): Statement {

@@ -30,7 +30,7 @@ describe('redirect URIs at registration', () => {
     expect(faultOfRedirectUri(uri)).toBeNull();
   });
 
-  it.each([
+  it.each<[unknown, string]>([
     ['', 'empty'],
     [undefined, 'nothing'],
     [7, 'a number'],

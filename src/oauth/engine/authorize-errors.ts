@@ -7,6 +7,7 @@ import { Clients } from '../clients.js';
 import { errorPage, expiredPage, returnPage, unknownClientPage } from '../pages/error.page.js';
 import { pageHeaders, type Page } from '../pages/layout.js';
 import { newReference } from '../pages/reference.js';
+import { SignInTraces } from './sign-in-traces.js';
 import { answerUnavailable } from './token-requests.js';
 
 /** What the engine says went wrong. */
@@ -26,6 +27,7 @@ export class AuthorizeErrors {
   constructor(
     @Inject(Settings) private readonly settings: Settings,
     @Inject(Clients) private readonly clients: Clients,
+    @Inject(SignInTraces) private readonly traces: SignInTraces,
   ) {}
 
   /** An error that does not redirect: a page for browsers, JSON for everything else (real-clients A3, R3). */
@@ -35,8 +37,17 @@ export class AuthorizeErrors {
     if (error instanceof DatabaseUnavailable) answerUnavailable(ctx, error);
     else ctx.body = { ...out };
     ctx.set('Cache-Control', 'no-store');
+    await this.#note(ctx, reference, error);
     if (!(ctx.req.headers.accept ?? '').includes('text/html')) return;
     show(ctx, this.#pageOf(ctx, out, { error, reference }));
+  }
+
+  /** Traces and Events must not make an answer fail that is ready. */
+  async #note(ctx: KoaContextWithOIDC, reference: string, error: Error): Promise<void> {
+    if (error instanceof DatabaseUnavailable) return;
+    await this.traces
+      .refused(ctx, reference, error)
+      .catch((failed: unknown) => this.#log.warn(`${reference}: not recorded: ${String(failed)}`));
   }
 
   /** A bug or an unreachable database: the engine has answered `server_error` already; the cause belongs into the log. */
@@ -54,6 +65,16 @@ export class AuthorizeErrors {
    */
   async guardRedirects(ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> {
     await next();
+    try {
+      await this.#putRight(ctx);
+    } catch (error) {
+      if (!(error instanceof DatabaseUnavailable)) throw error;
+      ctx.remove('Location');
+      await this.render(ctx, {}, error);
+    }
+  }
+
+  async #putRight(ctx: KoaContextWithOIDC): Promise<void> {
     if (!ctx.path.startsWith('/authorize')) return;
     ctx.set('Referrer-Policy', 'no-referrer');
     const location = ctx.response.headers['location'] ?? '';

@@ -1,4 +1,4 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import { AttemptLimit } from '../../access/attempt-limit.js';
 import { Settings } from '../../config/settings.js';
@@ -7,6 +7,7 @@ import { UpstreamUnavailable } from '../../providers/contract.js';
 import { Admission } from '../admission.js';
 import { Grants } from '../grants.js';
 import { Tokens, type Exchange, type StoredAnswer } from '../tokens.js';
+import { SignInTraces } from './sign-in-traces.js';
 import { currentUnit, inUnit, TokenUnit } from './unit.js';
 
 /** Token requests of one User through one Client, a minute: SDKs refresh once for each parallel call. */
@@ -15,12 +16,14 @@ const PER_MINUTE = 300;
 /** Makes each `/token` request one commit, made before the answer leaves (as-engine.md §4). */
 @Injectable()
 export class TokenRequests {
+  readonly #log = new Logger('Token');
   readonly #limit = new AttemptLimit({ max: PER_MINUTE, seconds: 60 });
 
   constructor(
     @Inject(Settings) private readonly settings: Settings,
     @Inject(Tokens) private readonly tokens: Tokens,
     @Inject(Grants) private readonly grants: Grants,
+    @Inject(SignInTraces) private readonly traces: SignInTraces,
     @Inject(Admission) private readonly admission: Admission,
   ) {}
 
@@ -31,10 +34,13 @@ export class TokenRequests {
     await inUnit(unit, next);
     try {
       if (ctx.status < 400) await this.#commit(ctx, unit);
-      else if (unit.wrongVerifierFor !== null) await this.tokens.countWrongVerifier(unit.wrongVerifierFor);
+      else if (unit.wrongVerifierFor !== null) await this.#countWrongVerifier(unit.wrongVerifierFor);
     } catch (error) {
-      if (!(error instanceof DatabaseUnavailable) && !(error instanceof UpstreamUnavailable)) throw error;
-      answerUnavailable(ctx, error);
+      if (error instanceof DatabaseUnavailable || error instanceof UpstreamUnavailable)
+        return answerUnavailable(ctx, error);
+      this.#log.error(`/token: ${error instanceof Error ? (error.stack ?? error.message) : 'failed'}`);
+      ctx.status = 500;
+      ctx.body = { error: 'server_error', error_description: 'internal error' };
     }
   }
 
@@ -45,6 +51,11 @@ export class TokenRequests {
     const code = ctx.oidc.params?.['code'];
     if (unit && typeof code === 'string' && typeof detail === 'string' && /PKCE|code_verifier/.test(detail))
       unit.wrongVerifierFor = code;
+  }
+
+  async #countWrongVerifier(code: string): Promise<void> {
+    const grantId = await this.tokens.countWrongVerifier(code);
+    if (grantId !== null) this.traces.wrongVerifier(grantId);
   }
 
   async #commit(ctx: KoaContextWithOIDC, unit: TokenUnit): Promise<void> {
@@ -70,7 +81,8 @@ export class TokenRequests {
     if (consumed.kind === 'RefreshToken' && !(await this.admission.check(grantId))) return answerInvalidGrant(ctx);
     const result = await this.tokens.exchange(exchange);
     if (result === 'dead') return answerInvalidGrant(ctx);
-    if (result === 'replayed') await this.#answerReplay(ctx, exchange);
+    if (result === 'replayed') return this.#answerReplay(ctx, exchange);
+    if (consumed.kind === 'AuthorizationCode') this.traces.redeemed(grantId);
   }
 
   /** Somebody consumed it a moment ago: a refresh token gets that answer again; a code ends its Grant (RFC 6749 §4.1.2). */
