@@ -12,6 +12,7 @@ import { Settings } from '../config/settings.js';
 import { DatabaseUnavailable } from '../persistence/faults.js';
 import type { Principal } from '../providers/contract.js';
 import { STEP_UP_LINKS, stepUpWords, type StepUpLinks, type WantedScopes } from '../providers/step-up.js';
+import { spellOutAccept } from './accept.js';
 import { Changes } from './changes.js';
 import { errorBody, idOf, INTERNAL_FAULT, INVALID_REQUEST_CODE, isTooDeep, MAX_DEPTH, messagesOf } from './json-rpc.js';
 import { listenedUris, Policy } from './policy.js';
@@ -98,9 +99,10 @@ export class Endpoint implements OnModuleDestroy, OnApplicationShutdown {
     const lacking = this.policy.lacking(principal, messagesOf(body));
     if (lacking)
       return this.#refuse({ request, response, body }, { principal, lacking, legacy: route.kind === 'legacy' });
+    spellOutAccept(request);
     const listens = messagesOf(body).some(({ method }) => method === 'subscriptions/listen');
     const lasting = request.method === 'GET' ? 'session' : listens ? 'listen' : null;
-    if (!this.streams.watch(response, principal, { lasting, limited: this.settings.values.rateLimits }))
+    if (lasting && !this.streams.keep(response, lasting))
       return answer(response, 429, errorBody(429, 'too many open streams', idOf(body)), { 'retry-after': '60' });
     if (route.kind === 'legacy' && this.settings.values.legacySessions)
       return this.sessions.serve({ request, response, body });

@@ -4,12 +4,12 @@ import { isJsonContentType } from '@modelcontextprotocol/server';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import { Access, type Refusal } from '../access/access.js';
 import { Settings } from '../config/settings.js';
-import type { Principal } from '../providers/contract.js';
 import { CallLimit } from './call-limit.js';
 import { corsHeaders, preflightHeaders } from './cors.js';
 import { errorBody, INVALID_REQUEST_CODE, INTERNAL_FAULT, PARSE_FAULT } from './json-rpc.js';
 import { isAllowedHost, isAllowedOrigin, type OriginRules } from './origin-rules.js';
 import { admit } from './request-caller.js';
+import { Streams } from './streams.js';
 
 /** Marks the routes these hooks belong to, whatever their path is: a comparison of paths could be passed by (security.md 43). */
 export const MCP_ROUTE = { gatehouse: 'mcp' } as const;
@@ -32,6 +32,7 @@ export class McpHooks {
     private readonly settings: Settings,
     private readonly access: Access,
     private readonly limit: CallLimit,
+    private readonly streams: Streams,
   ) {
     const { publicUrl, values } = settings;
     this.#rules = { publicUrl, allowedOrigins: values.allowedOrigins, listenHost: values.host };
@@ -85,7 +86,8 @@ export class McpHooks {
     }
     if (method === 'POST' && !isJsonContentType(headers['content-type']))
       return refuse(reply, 415, 'Content-Type must be application/json', INVALID_REQUEST_CODE);
-    admit(raw, decision.principal satisfies Principal);
+    admit(raw, decision.principal);
+    this.streams.watch(reply.raw, decision.principal);
     return undefined;
   }
 

@@ -40,6 +40,8 @@ describe('isAllowedHost', () => {
     [local, 'a b', false],
     [{ ...local, publicUrl: 'https://mcp.example.com' }, 'mcp.example.com', true],
     [hosted, 'anything.example', true],
+    [hosted, 'a b', false],
+    [hosted, undefined, false],
   ])('sec-38: with %j the Host %s: %s', (rules, host, allowed) => {
     expect(isAllowedHost(host, rules)).toBe(allowed);
   });

@@ -30,8 +30,8 @@ export function isAllowedOrigin(origin: string | undefined, rules: OriginRules):
 
 /** May this Host be asked for? Only a loopback listener cares: a name rebound to 127.0.0.1 is an attack (CVE-2025-66414), elsewhere no URL depends on it. */
 export function isAllowedHost(host: string | undefined, rules: OriginRules): boolean {
-  if (!isLoopback(rules.listenHost)) return true;
   if (host === undefined || !URL.canParse(`http://${host}`)) return false;
+  if (!isLoopback(rules.listenHost)) return true;
   const { hostname } = new URL(`http://${host}`);
   return isLoopback(hostname) || hostname === new URL(rules.publicUrl).hostname;
 }

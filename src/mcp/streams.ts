@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { VerifiedTokens } from '../access/verified-tokens.js';
+import { Settings } from '../config/settings.js';
 import type { Principal } from '../providers/contract.js';
 
 const STREAMS_PER_CALLER = 50;
@@ -16,35 +17,40 @@ export type Lasting = 'session' | 'listen';
 interface OpenResponse {
   readonly response: ServerResponse;
   readonly principal: Principal;
-  readonly lasting: Lasting | null;
+  lasting: Lasting | null;
   stalledSince: number | null;
 }
 
 /** Open responses and who they belong to: they outlive neither their token nor its revocation. */
 @Injectable()
 export class Streams implements OnModuleDestroy {
-  readonly #open = new Set<OpenResponse>();
+  readonly #open = new Map<ServerResponse, OpenResponse>();
   readonly #forget: () => void;
   #sweep: NodeJS.Timeout | undefined;
 
-  constructor(tokens: VerifiedTokens) {
+  constructor(
+    private readonly settings: Settings,
+    tokens: VerifiedTokens,
+  ) {
     this.#forget = tokens.onForgotten((forgotten, concerns) => {
-      for (const { principal, response } of this.#open)
+      for (const { principal, response } of this.#open.values())
         if (forgotten.has(principal) || concerns(principal)) response.destroy();
     });
   }
 
-  /** Watches a response until it closes. @returns false: this caller has too many lasting streams; only then nothing is watched */
-  watch(
-    response: ServerResponse,
-    principal: Principal,
-    { lasting, limited }: { lasting: Lasting | null; limited: boolean },
-  ): boolean {
-    if (lasting && limited && this.#lastingOf(principal) >= STREAMS_PER_CALLER) return false;
-    const entry: OpenResponse = { response, principal, lasting, stalledSince: null };
-    this.#open.add(entry);
-    response.once('close', () => this.#open.delete(entry));
+  /** Watches a response from the moment its caller is known until it closes. */
+  watch(response: ServerResponse, principal: Principal): void {
+    this.#open.set(response, { response, principal, lasting: null, stalledSince: null });
+    response.once('close', () => this.#open.delete(response));
     this.#sweep ??= setInterval(() => this.#sweepOnce(), SWEEP_MS).unref();
+  }
+
+  /** Notes that a watched response stays open. @returns false: its caller has too many such streams already */
+  keep(response: ServerResponse, lasting: Lasting): boolean {
+    const entry = this.#open.get(response);
+    if (!entry) return true;
+    if (this.settings.values.rateLimits && this.#lastingOf(entry.principal) >= STREAMS_PER_CALLER) return false;
+    entry.lasting = lasting;
     return true;
   }
 
@@ -52,18 +58,18 @@ export class Streams implements OnModuleDestroy {
   onModuleDestroy(): void {
     this.#forget();
     clearInterval(this.#sweep);
-    for (const { response, lasting } of this.#open) if (lasting === 'session') response.end();
+    for (const { response, lasting } of this.#open.values()) if (lasting === 'session') response.end();
   }
 
   #lastingOf({ key }: Principal): number {
     let count = 0;
-    for (const { principal, lasting } of this.#open) if (lasting && principal.key === key) count++;
+    for (const { principal, lasting } of this.#open.values()) if (lasting && principal.key === key) count++;
     return count;
   }
 
   #sweepOnce(): void {
     const now = Date.now();
-    for (const entry of this.#open) {
+    for (const entry of this.#open.values()) {
       const { response, principal } = entry;
       entry.stalledSince = response.writableNeedDrain ? (entry.stalledSince ?? now) : null;
       const expired = principal.expiresAt !== null && (principal.expiresAt + LEEWAY_SECONDS) * 1000 <= now;

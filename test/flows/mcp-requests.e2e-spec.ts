@@ -249,6 +249,14 @@ describe('the 2025 eras', () => {
     expect((await post(url, legacy('ping'), { 'mcp-protocol-version': '1999-01-01' })).status).toBe(400);
   });
 
+  it.each(['*/*', 'application/json, */*;q=0.1'])('the Accept header %s takes what we have', async (accept) => {
+    expect((await post(url, legacy('ping'), { accept })).status).toBe(200);
+  });
+
+  it('an Accept header that takes neither form is 406', async () => {
+    expect((await post(url, legacy('ping'), { accept: 'text/html' })).status).toBe(406);
+  });
+
   it('HT-18: session and event ids mean nothing without MCP sessions', async () => {
     const answer = await post(url, legacy('ping'), { 'mcp-session-id': 'anything', 'last-event-id': '7' });
     expect(answer.status).toBe(200);

@@ -107,6 +107,11 @@ describe('an MCP session', () => {
     expect((await within(await begin(TOKEN, '2025-11-25'), batch)).status).toBe(400);
   });
 
+  it('the Accept header */* takes what we have', async () => {
+    const id = await begin();
+    expect((await post(url, legacy('ping'), { 'mcp-session-id': id, accept: '*/*' })).status).toBe(200);
+  });
+
   it('HT-14: modern requests need none and ignore its id', async () => {
     const [body, headers] = modern('tools/list');
     expect((await post(url, body, { ...headers, 'mcp-session-id': 'whatever' })).status).toBe(200);
