@@ -18,6 +18,9 @@ export interface IntrospectorSettings {
   readonly issuers: readonly string[];
 }
 
+/** Error codes by which servers refuse a token instead of calling it inactive. */
+const TOKEN_ERRORS = new Set(['invalid_request', 'invalid_token', 'unsupported_token_type']);
+
 /** Asks a foreign server whether a token is good (RFC 7662). */
 export class Introspector {
   constructor(
@@ -55,6 +58,8 @@ export class Introspector {
     });
     const answer = asObject(body);
     if (status === 200 && answer) return answer;
+    // Our requests are well formed, so this blames the token: oidc-provider answers so for any JWT it issued.
+    if (status === 400 && TOKEN_ERRORS.has(String(answer?.['error']))) return { active: false };
     if (status === 400 || status === 401 || status === 403)
       this.house.log.error(
         `${id}: the introspection endpoint refuses us with ${status}: check client id, secret and method`,

@@ -112,6 +112,21 @@ describe('introspection', () => {
     expect(house.lines.join()).toMatch(/client id, secret/);
   });
 
+  it.each([
+    ['invalid_request', null],
+    ['unsupported_token_type', null],
+  ])('a server that answers 400 %s for a kind of token it cannot introspect says no', async (error, verdict) => {
+    await open();
+    fake.fault('POST /introspect', { status: 400, body: { error } });
+    expect(await create(fake, house).verify('t')).toBe(verdict);
+  });
+
+  it('400 invalid_client is our failure', async () => {
+    await open();
+    fake.fault('POST /introspect', { status: 400, body: { error: 'invalid_client' } });
+    await expect(create(fake, house).verify('t')).rejects.toThrow(UpstreamUnavailable);
+  });
+
   it('a token without subject still has a stable key', async () => {
     await open();
     fake.fault('POST /introspect', { body: { active: true } });

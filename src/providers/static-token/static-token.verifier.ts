@@ -114,7 +114,7 @@ function readTokens(file: string): TokenList {
     parsed = JSON.parse(readFileSync(file, 'utf8'));
   } catch (error) {
     const reason = error instanceof SyntaxError ? 'it is not JSON' : (error as Error).message;
-    throw new Error(`cannot read the tokens file ${file}: ${reason}`);
+    throw new Error(`cannot read the tokens file ${file}: ${reason}`, { cause: error });
   }
   const list = tokenList.safeParse(parsed);
   if (!list.success)
