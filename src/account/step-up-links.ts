@@ -17,7 +17,7 @@ import type { StepUpLinks, WantedScopes } from '../providers/step-up.js';
 import { StepUpLinkRow } from './step-up-link.entity.js';
 
 /** Seconds for which a link works after it was last given out. */
-export const LINK_SECONDS = 600;
+const LINK_SECONDS = 600;
 
 /** A link that can still be acted on. */
 export interface OpenLink {

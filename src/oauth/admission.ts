@@ -24,9 +24,9 @@ import { DEAD } from './upstream-tokens.js';
 import { UpstreamTokenVault } from './upstream-token-vault.js';
 
 /** Seconds between two checks of one person at one provider. */
-export const CHECK_SECONDS = 900;
+const CHECK_SECONDS = 900;
 /** Seconds for which the last verdict stands where no new one can be had. */
-export const VERDICT_SECONDS = 86_400;
+const VERDICT_SECONDS = 86_400;
 
 /** What the provider says now. `unsure`: it has no way to say. */
 type Answer = { readonly identity: Identity } | 'dead' | 'unsure';

@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Usage } from '../../src/access/usage.js';
 import { Grants } from '../../src/oauth/grants.js';
-import { Database } from '../../src/persistence/database.js';
+import { Database, sql } from '../../src/persistence/database.js';
+import { IDLE_SECONDS, LONGEST_SECONDS } from '../../src/account/account-sign-ins.js';
 import { AccountSignInRow } from '../../src/account/account-sign-in.entity.js';
 import { EventRow } from '../../src/audit/event.entity.js';
 import { FakeGitHub, octocat } from '../../src/testing/fake-github.js';
@@ -82,6 +83,16 @@ describe.each(databases())('the account page on $name', (kind) => {
     expect(browser.cookies.some(({ name }) => name === 'gth_account')).toBe(false);
     browser.cookies.push(cookie);
     expect(readable(await browser.open(`${house.gatehouse.url}/account`))).toContain('Sign in to your account');
+  });
+
+  it('ends after half an hour without a request, and after twelve hours however busy it is', async () => {
+    const store = house.gatehouse.app.get(Database);
+    const idle = await enter(house);
+    await store.commit([sql`UPDATE account_sign_in SET seen_at = seen_at - ${IDLE_SECONDS}`]);
+    expect(readable(await idle.open(`${house.gatehouse.url}/account`))).toContain('Sign in to your account');
+    const busy = await enter(house);
+    await store.commit([sql`UPDATE account_sign_in SET expires_at = expires_at - ${LONGEST_SECONDS}`]);
+    expect(readable(await busy.open(`${house.gatehouse.url}/account`))).toContain('Sign in to your account');
   });
 
   it('sec-15: signing in again replaces the cookie, and the former value opens nothing', async () => {

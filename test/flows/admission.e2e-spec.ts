@@ -7,6 +7,8 @@ import { Users } from '../../src/users/users.js';
 import { databases, type TestDatabase } from '../databases.js';
 import { callTool, signIn, startWithGitHub, TestClient, type WithGitHub } from '../oauth-client.js';
 import { PersonalTokens } from '../../src/access/personal-tokens.js';
+import { OwnTokens } from '../../src/oauth/own-tokens.verifier.js';
+import { UPSTREAM_TOKENS, type UpstreamTokenSource } from '../../src/providers/upstream-tokens.js';
 import { Admission } from '../../src/oauth/admission.js';
 
 describe.each(databases())('allow rules after the sign-in on $name', (kind) => {
@@ -191,6 +193,22 @@ describe('GATEHOUSE_ALLOW=*', () => {
     const before = house.github.requests.length;
     expect((await client.refresh(refreshToken)).status).toBe(200);
     expect(house.github.requests.length).toBe(before);
+    await house.close();
+  });
+
+  it('T2: tokens that a tool found dead end the connection at its next refresh, and the browser signs in anew', async () => {
+    const house = await startWithGitHub();
+    const client = await TestClient.register(house.gatehouse.url);
+    const { refreshToken, accessToken, browser } = await signIn(client);
+    const person = await house.gatehouse.app.get(OwnTokens).verify(accessToken);
+    const upstream = house.gatehouse.app.get<UpstreamTokenSource>(UPSTREAM_TOKENS);
+    await upstream.refused(person!, await upstream.tokenFor(person!, 'github'));
+    expect((await client.refresh(refreshToken)).body.error).toBe('invalid_grant');
+    await browser.open(client.authorizeUrl());
+    expect(browser.last.url.pathname).toMatch(/^\/login\//);
+    await browser.press('provider=github');
+    const again = await client.redeem(browser.stoppedAt.searchParams.get('code')!);
+    expect((await client.refresh(again.body.refresh_token!)).status).toBe(200);
     await house.close();
   });
 });

@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { Revocations } from '../../src/access/revocations.js';
 import { EventRow } from '../../src/audit/event.entity.js';
 import { StepUpLinkRow } from '../../src/account/step-up-link.entity.js';
 import { Tool } from '../../src/mcp/decorators.js';
@@ -8,7 +10,7 @@ import { Database, sql } from '../../src/persistence/database.js';
 import { octocat } from '../../src/testing/fake-github.js';
 import { Browser, readable } from '../browser.js';
 import { databases, type TestDatabase } from '../databases.js';
-import { TOKEN } from '../gatehouse.js';
+import { freePort, TOKEN } from '../gatehouse.js';
 import { callTool, signIn, startWithGitHub, TestClient, type WithGitHub } from '../oauth-client.js';
 
 @Injectable()
@@ -33,6 +35,12 @@ async function linkIn(response: Response): Promise<string | null> {
   return /https?:\/\/\S+\/account\/widen\/[A-Za-z0-9_-]{43}/.exec(result?.content[0]?.text ?? '')?.[0] ?? null;
 }
 
+const env = {
+  GATEHOUSE_PROVIDERS: 'github,static-token',
+  GATEHOUSE_STEP_UP: 'link',
+  GATEHOUSE_SECRET: randomBytes(32).toString('base64'),
+};
+
 describe.each(databases())('GATEHOUSE_STEP_UP=link on $name', (kind) => {
   let database: TestDatabase;
   let house: WithGitHub;
@@ -40,11 +48,7 @@ describe.each(databases())('GATEHOUSE_STEP_UP=link on $name', (kind) => {
   beforeAll(async () => {
     database = await kind.create();
     house = await startWithGitHub({
-      env: {
-        GATEHOUSE_DATABASE_URL: database.url,
-        GATEHOUSE_PROVIDERS: 'github,static-token',
-        GATEHOUSE_STEP_UP: 'link',
-      },
+      env: { ...env, GATEHOUSE_DATABASE_URL: database.url },
       tools: [Notes],
     });
   });
@@ -91,6 +95,24 @@ describe.each(databases())('GATEHOUSE_STEP_UP=link on $name', (kind) => {
     await browser.press('decision=allow');
     await browser.open(client.authorizeUrl({ scope: 'mcp notes:read' }));
     expect(browser.stoppedAt.searchParams.has('code')).toBe(true);
+  });
+
+  it('another node, which remembers the token without the scope, hears of it', async () => {
+    const port = await freePort();
+    const other = await startWithGitHub({
+      port,
+      env: { ...env, GATEHOUSE_DATABASE_URL: database.url, GATEHOUSE_PUBLIC_URL: house.gatehouse.url },
+      tools: [Notes],
+    });
+    const there = (token: string) => callTool(`http://localhost:${port}/mcp`, token, 'readNote');
+    const { accessToken, browser } = await signIn(await TestClient.register(house.gatehouse.url));
+    const link = await linkIn(await there(accessToken));
+    await browser.open(link!);
+    await browser.press('provider=github');
+    await browser.press('decision=allow');
+    await other.gatehouse.app.get(Revocations).poll();
+    expect(await (await there(accessToken)).text()).toContain('the note');
+    await other.close();
   });
 
   it('a link works once, and not at all when it is refused', async () => {

@@ -15,7 +15,7 @@ export interface ShownConnection {
 }
 
 /** A personal token as its owner sees it. Times are epoch seconds. */
-export interface ShownToken {
+interface ShownToken {
   readonly id: string;
   readonly name: string;
   readonly hint: string;
@@ -27,7 +27,7 @@ export interface ShownToken {
 }
 
 /** One of the person's accounts at a provider. */
-export interface ShownIdentity {
+interface ShownIdentity {
   /** `<provider id> <subject>`. */
   readonly key: string;
   readonly provider: string;

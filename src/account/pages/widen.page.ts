@@ -2,7 +2,7 @@ import { html } from '../../oauth/pages/html.js';
 import { page, type Page } from '../../oauth/pages/layout.js';
 
 /** A Client wants more than it was given. */
-export interface WideningFacts {
+interface WideningFacts {
   readonly client: string;
   /** Host or application the Client returns to; null: unknown. */
   readonly place: string | null;
