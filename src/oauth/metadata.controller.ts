@@ -1,7 +1,10 @@
-import { All, Controller, Inject, type Type } from '@nestjs/common';
+import { All, Controller, Inject, Req, type Type } from '@nestjs/common';
 import { Header } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
+import type { FastifyRequest } from 'fastify';
+import { CallerAddresses } from '../access/caller-address.js';
 import { ScopeCatalogue } from '../access/scope-catalogue.js';
+import { Flows } from '../audit/flows.js';
 import { Settings } from '../config/settings.js';
 import { resourceMetadata, serverMetadata } from '../protocol/server-metadata.js';
 import { Providers } from '../providers/providers.js';
@@ -18,12 +21,19 @@ export function resourceMetadataController({ values }: Settings): Type {
     constructor(
       @Inject(Settings) private readonly settings: Settings,
       @Inject(Providers) private readonly providers: Providers,
+      @Inject(Flows) private readonly flows: Flows,
+      @Inject(CallerAddresses) private readonly addresses: CallerAddresses,
     ) {}
 
     @All(spellings('oauth-protected-resource', values.mcpPath))
     @Header('cache-control', 'public, max-age=300')
     @RouteConfig(oauthRoute(['GET', 'HEAD']))
-    document(): Record<string, unknown> {
+    document(@Req() request: FastifyRequest): Record<string, unknown> {
+      this.flows.early({
+        step: 'discovery',
+        ip: this.addresses.of(request.raw),
+        traits: { userAgent: request.headers['user-agent'] },
+      });
       const { defaultScopes, requiredScopes } = this.settings.values;
       return resourceMetadata({
         resource: this.settings.mcpUrl,
@@ -57,7 +67,6 @@ export function serverMetadataController({ values }: Settings): Type {
       const scopes = [...new Set([...defaultScopes, ...requiredScopes, ...this.catalogue.names])];
       return serverMetadata({
         publicUrl: this.settings.publicUrl,
-        mcpUrl: this.settings.mcpUrl,
         scopes: scopes.filter((name) => name !== 'openid'),
         registration: registration !== 'closed',
         clientIdDocuments,

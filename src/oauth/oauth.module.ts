@@ -32,7 +32,9 @@ import { OauthHooks } from './oauth-hooks.js';
 import { OauthUpkeep } from './oauth-upkeep.js';
 import { OauthController } from './oauth.controller.js';
 import { OwnTokens } from './own-tokens.verifier.js';
+import { PageHooks } from './pages/page-hooks.js';
 import { RegistrationController } from './registration.controller.js';
+import { Resealing } from './resealing.js';
 import { SignInAsk } from './sign-in-ask.js';
 import { SignIn } from './sign-in.js';
 import { SigningKeys } from './signing-keys.js';
@@ -55,7 +57,7 @@ const stores: Provider[] = [
   Tokens,
   UpstreamTokenVault,
 ];
-const walk: Provider[] = [BrowserCookies, Connections, SignIn, SignInAsk];
+const walk: Provider[] = [BrowserCookies, Connections, PageHooks, SignIn, SignInAsk];
 const upstream: Provider[] = [FreshUpstreamTokens, { provide: UPSTREAM_TOKENS, useExisting: FreshUpstreamTokens }];
 const server: Provider[] = [
   Admission,
@@ -65,6 +67,7 @@ const server: Provider[] = [
   Engine,
   OauthUpkeep,
   OwnTokens,
+  Resealing,
   SignInTraces,
   TokenRequests,
 ];

@@ -3,11 +3,6 @@ export function parseScope(scope: string | undefined): string[] {
   return [...new Set((scope ?? '').split(' ').filter(Boolean))];
 }
 
-/** An RFC 6749 §3.3 scope parameter: tokens of printable ASCII without quotes and backslashes. */
-export function isScope(scope: string): boolean {
-  return /^[\x21\x23-\x5B\x5D-\x7E]+( +[\x21\x23-\x5B\x5D-\x7E]+)*$/.test(scope.trim());
-}
-
 /**
  * What an authorization request asks for: unknown scopes are dropped (`offline_access` too: refresh tokens come without it), and when no scope of
  * the resource is left, the defaults are meant (real-clients S1, T3). `openid` belongs to no resource and stays.

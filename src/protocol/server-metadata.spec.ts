@@ -3,7 +3,6 @@ import { resourceMetadata, serverMetadata } from './server-metadata.js';
 
 const facts = {
   publicUrl: 'https://mcp.example.com',
-  mcpUrl: 'https://mcp.example.com/mcp',
   scopes: ['mcp'],
   registration: true,
   clientIdDocuments: true,
@@ -37,13 +36,16 @@ describe('authorization server metadata', () => {
 describe('protected resource metadata', () => {
   it('RS-1: names the resource and its servers', () => {
     const document = resourceMetadata({
-      resource: facts.mcpUrl,
+      resource: 'https://mcp.example.com/mcp',
       name: 'Gatehouse',
       authorizationServers: [facts.publicUrl],
       scopes: [],
       dpop: false,
     });
-    expect(document).toMatchObject({ resource: facts.mcpUrl, authorization_servers: [facts.publicUrl] });
+    expect(document).toMatchObject({
+      resource: 'https://mcp.example.com/mcp',
+      authorization_servers: [facts.publicUrl],
+    });
     expect(document).not.toHaveProperty('scopes_supported');
   });
 });

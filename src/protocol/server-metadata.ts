@@ -4,7 +4,6 @@ import { ASSERTION_ALGORITHMS, AUTH_METHODS } from './client-metadata.js';
 export interface ServerFacts {
   /** Origin without trailing slash. */
   readonly publicUrl: string;
-  readonly mcpUrl: string;
   /** What a new person should be asked for; never `offline_access`. */
   readonly scopes: readonly string[];
   readonly registration: boolean;
