@@ -1,8 +1,10 @@
 import { Controller, Get, Inject, Logger, Param, Req, Res, type Type, UseFilters } from '@nestjs/common';
+import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Settings } from '../config/settings.js';
 import { errorPage, expiredPage } from './pages/error.page.js';
 import type { Page } from './pages/layout.js';
+import { PAGE_ROUTE } from './pages/page-hooks.js';
 import { PageFilter } from './pages/page.filter.js';
 import { newReference } from './pages/reference.js';
 import { sendOn, sendPage } from './pages/send-page.js';
@@ -22,6 +24,7 @@ export function callbackController(settings: Settings): Type {
 
     constructor(@Inject(SignIn) private readonly signIn: SignIn) {}
 
+    @RouteConfig(PAGE_ROUTE)
     @Get(['/callback/:provider', ...special.keys()])
     async callback(
       @Req() request: FastifyRequest,

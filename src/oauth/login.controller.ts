@@ -1,4 +1,5 @@
 import { Body, Controller, Get, Inject, Logger, Param, Post, Req, Res, UseFilters } from '@nestjs/common';
+import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { CallerAddresses } from '../access/caller-address.js';
@@ -13,6 +14,7 @@ import { Connections } from './connections.js';
 import { Engine } from './engine/engine.js';
 import { type AskedFor, SignInAsk } from './sign-in-ask.js';
 import { errorPage, expiredPage, finishingPage } from './pages/error.page.js';
+import { PAGE_ROUTE } from './pages/page-hooks.js';
 import { PageFilter } from './pages/page.filter.js';
 import { newReference } from './pages/reference.js';
 import { refusedPage, waitingPage } from './pages/refused.page.js';
@@ -61,6 +63,7 @@ export class LoginController {
   ) {}
 
   @Get(':uid')
+  @RouteConfig(PAGE_ROUTE)
   async show(@Req() request: FastifyRequest, @Res() reply: FastifyReply, @Param('uid') uid: string): Promise<void> {
     const ask = await this.#ask(request, reply, uid);
     if (!ask) return;
@@ -68,6 +71,7 @@ export class LoginController {
   }
 
   @Post(':uid')
+  @RouteConfig(PAGE_ROUTE)
   async decide(
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
@@ -90,6 +94,7 @@ export class LoginController {
   }
 
   @Get(':uid/continue')
+  @RouteConfig(PAGE_ROUTE)
   async continue(@Req() request: FastifyRequest, @Res() reply: FastifyReply, @Param('uid') uid: string): Promise<void> {
     const ask = await this.#ask(request, reply, uid);
     if (!ask) return;

@@ -30,6 +30,7 @@ describe.skipIf(path === null)('signing in with Chromium', () => {
     context = await chromium.newContext();
     page = await context.newPage();
     house.github.person = octocat();
+    house.github.asksPerson = true;
     native.calls.length = 0;
   });
   afterEach(() => context.close());
@@ -65,21 +66,21 @@ describe.skipIf(path === null)('signing in with Chromium', () => {
     ['cursor', 'cursor://anysphere.cursor-mcp/oauth/callback'],
   ])('C2: Allow ends on %s', async (_, redirect) => {
     const client = await register(`Client of ${redirect.split(':')[0]}`, redirect);
-    const left: string[] = [];
+    // GitHub sends the browser straight back, so that one chain of redirects leads from our form to the client: what a `form-action` would cut.
+    house.github.asksPerson = false;
+    const asked: string[] = [];
     const cdp = await context.newCDPSession(page);
     await cdp.send('Network.enable');
-    cdp.on('Network.requestWillBeSent', ({ request }) => left.push(request.url));
-    const location: string[] = [];
-    page.on('response', (response) => {
-      const value = response.headers()['location'];
-      if (value !== undefined) location.push(value);
+    const arrived = new Promise<void>((resolve) => {
+      cdp.on('Network.requestWillBeSent', ({ request }) => {
+        asked.push(request.url);
+        if (request.url.startsWith(`${redirect}?`)) resolve();
+      });
     });
     await page.goto(client.authorizeUrl().href);
-    await signInButton().click();
-    const gone = page.waitForEvent('requestfailed').catch(() => null);
-    await allowAtGitHub().catch(() => null);
-    await gone;
-    expect([...left, ...location].some((url) => url.startsWith(`${redirect}?`) && url.includes('code='))).toBe(true);
+    await signInButton().click({ noWaitAfter: true });
+    await arrived;
+    expect(asked.at(-1)).toContain('code=');
   });
 
   it('the keyboard alone is enough', async () => {

@@ -1,17 +1,23 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { octocat } from '../../src/testing/fake-github.js';
 import { Browser, formsOf, readable } from '../browser.js';
+import { databases, type TestDatabase } from '../databases.js';
 import { CALLBACK, callTool, signIn, startWithGitHub, TestClient, type WithGitHub } from '../oauth-client.js';
 
-describe('signing in with GitHub', () => {
+describe.each(databases())('signing in with GitHub on $name', (kind) => {
+  let place: TestDatabase;
   let house: WithGitHub;
   let client: TestClient;
 
   beforeAll(async () => {
-    house = await startWithGitHub();
+    place = await kind.create();
+    house = await startWithGitHub({ env: { GATEHOUSE_DATABASE_URL: place.url } });
     client = await TestClient.register(house.gatehouse.url);
   });
-  afterAll(() => house.close());
+  afterAll(async () => {
+    await house.close();
+    await place.drop();
+  });
   afterEach(() => {
     house.github.person = octocat();
     house.github.denies = false;

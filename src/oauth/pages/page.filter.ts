@@ -11,7 +11,11 @@ export class PageFilter implements ExceptionFilter {
   readonly #log = new Logger('Pages');
 
   catch(error: unknown, host: ArgumentsHost): void {
-    const reply = host.switchToHttp().getResponse<FastifyReply>();
+    this.answer(error, host.switchToHttp().getResponse<FastifyReply>());
+  }
+
+  /** Also for what the framework refuses before a controller runs, which never comes to a filter. */
+  answer(error: unknown, reply: FastifyReply): void {
     const reference = newReference();
     if (reply.raw.headersSent) {
       this.#log.error(`${reference}: after the answer had begun: ${describe(error)}`);
@@ -23,8 +27,9 @@ export class PageFilter implements ExceptionFilter {
       sendPage(reply, unavailable(reference));
       return;
     }
-    if (error instanceof HttpException && error.getStatus() < 500) {
-      sendPage(reply, unreadable(error.getStatus(), reference));
+    const status = statusOf(error);
+    if (status !== null && status >= 400 && status < 500) {
+      sendPage(reply, unreadable(status, reference));
       return;
     }
     this.#log.error(`${reference}: ${describe(error)}`);
@@ -60,6 +65,13 @@ function broken(reference: string) {
     todo: 'Try again. If it happens again, give the reference below to whoever runs this server.',
     reference,
   });
+}
+
+/** What the framework wanted to answer; null: the error is no HTTP one. */
+function statusOf(error: unknown): number | null {
+  if (error instanceof HttpException) return error.getStatus();
+  const status = (error as { statusCode?: unknown } | null)?.statusCode;
+  return typeof status === 'number' ? status : null;
 }
 
 function describe(error: unknown): string {
