@@ -21,7 +21,8 @@ export class PageHooks {
   }
 
   #equip(route: RouteOptions): void {
-    if ((route.config as { gatehouse?: unknown } | undefined)?.gatehouse !== PAGE_ROUTE.gatehouse) return;
+    const config: { readonly gatehouse?: unknown } = { ...route.config };
+    if (config.gatehouse !== PAGE_ROUTE.gatehouse) return;
     route.bodyLimit = MAX_BODY;
     route.errorHandler = (error, _request, reply) => this.#filter.answer(error, reply);
   }
