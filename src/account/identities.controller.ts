@@ -97,7 +97,12 @@ export class IdentitiesController {
     const { identity } = parsed.data;
     const space = identity.indexOf(' ');
     const account = { provider: identity.slice(0, space), subject: identity.slice(space + 1) };
-    const done = await this.users.unlink(signedIn.user.id, account, { ip: this.addresses.of(request.raw) });
+    const { id: userId } = signedIn.user;
+    const done = await this.users.unlink(userId, account, {
+      ip: this.addresses.of(request.raw),
+      // Tools must not go on acting as an account that the person has taken away.
+      alsoRemove: [this.vault.forget(userId, account.provider)],
+    });
     sendOn(reply, done ? '/account?done=unlinked' : '/account');
   }
 

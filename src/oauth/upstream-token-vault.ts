@@ -21,6 +21,11 @@ export class UpstreamTokenVault {
     ];
   }
 
+  /** A statement that deletes what is kept of this person and provider. */
+  forget(userId: string, provider: string): Statement {
+    return sql`DELETE FROM upstream_token WHERE user_id = ${userId} AND provider = ${provider}`;
+  }
+
   /** The envelope of a row. */
   seal(tokens: UpstreamTokens): string {
     return this.seals.seal(JSON.stringify(tokens), 'upstream-token');

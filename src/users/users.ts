@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { Revocations } from '../access/revocations.js';
 import { Events } from '../audit/events.js';
 import { Settings } from '../config/settings.js';
-import { CommitConflict, Database, DuplicateRow, expecting, type Statement } from '../persistence/database.js';
+import { CommitConflict, Database, DuplicateRow, expecting, sql, type Statement } from '../persistence/database.js';
 import { admits } from '../protocol/rules.js';
 import { timeId } from '../protocol/time-id.js';
 import { LoginRefused, type Identity } from '../providers/contract.js';
@@ -114,23 +114,27 @@ export class Users {
     }
   }
 
-  /** Takes an account away from a person; false: it is not theirs, or is their last one. */
+  /** Takes an account away from a person, and `alsoRemove` with it; false: it is not theirs, or is their last one. */
   async unlink(
     userId: string,
     account: { provider: string; subject: string },
-    circumstances: Circumstances = {},
+    { alsoRemove = [], ...circumstances }: Circumstances & { alsoRemove?: readonly Statement[] } = {},
   ): Promise<boolean> {
-    const accounts = await this.identities(userId);
-    if (
-      accounts.length < 2 ||
-      !accounts.some((one) => one.provider === account.provider && one.subject === account.subject)
-    )
-      return false;
-    await this.database.commit([
-      expecting(1, this.database.remove(IdentityRow, { ...account, userId })),
-      this.#event('identity.unlinked', userId, circumstances, { provider: account.provider }),
-    ]);
-    return true;
+    const { provider, subject } = account;
+    try {
+      await this.database.commit([
+        // Locks the person: of two that take away the last two accounts at once, one must see the other's removal.
+        expecting(1, sql`UPDATE gatehouse_user SET last_seen_at = last_seen_at WHERE id = ${userId}`),
+        expecting(1, this.database.remove(IdentityRow, { provider, subject, userId })),
+        expecting(1, sql`SELECT provider FROM identity WHERE user_id = ${userId} LIMIT 1`),
+        ...alsoRemove,
+        this.#event('identity.unlinked', userId, circumstances, { provider }),
+      ]);
+      return true;
+    } catch (error) {
+      if (error instanceof CommitConflict) return false;
+      throw error;
+    }
   }
 
   /** Cuts off every token of the person at once, and refuses them from now on; false: no such person. */

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Usage } from '../../src/access/usage.js';
 import { Grants } from '../../src/oauth/grants.js';
+import { UpstreamTokenRow } from '../../src/oauth/upstream-token.entity.js';
 import { Database, sql } from '../../src/persistence/database.js';
 import { IDLE_SECONDS, LONGEST_SECONDS } from '../../src/account/account-sign-ins.js';
 import { AccountSignInRow } from '../../src/account/account-sign-in.entity.js';
@@ -124,6 +125,17 @@ describe.each(databases())('the account page on $name', (kind) => {
     expect(browser.last.text).toContain('href="/account"');
   });
 
+  it('a sign-in goes on at our own pages only', async () => {
+    for (const next of ['https://evil.example/', '//evil.example', '/authorize', '/account/widen/../../x']) {
+      const browser = new Browser(['https://evil.example']);
+      await browser.open(`${house.gatehouse.url}/account`);
+      const form = formsOf(browser.last)[0]!;
+      const body = new URLSearchParams({ csrf: form.fields.get('csrf')!, next, provider: 'github' });
+      await browser.submit(form.action, body);
+      expect(browser.last.url.href).toBe(`${house.gatehouse.url}/account`);
+    }
+  });
+
   it('T10: shows what is connected, where it returns to and since when; disconnecting one ends it at once and leaves the other', async () => {
     const cursor = await TestClient.register(house.gatehouse.url, { client_name: 'Cursor <b>' });
     const first = await signIn(cursor);
@@ -235,13 +247,37 @@ describe.each(databases())('the account page on $name', (kind) => {
     const users = house.gatehouse.app.get(Users);
     expect((await users.findByIdentity('corp-hub', '7'))?.id).toBe(me.id);
     expect((await events('identity.linked')).at(-1)).toMatchObject({ userId: me.id });
+    const kept = () =>
+      house.gatehouse.app.get(Database).repository(UpstreamTokenRow).countBy({ userId: me.id, provider: 'corp-hub' });
+    expect(await kept()).toBe(1);
     await other.press('identity=corp-hub 7');
+    expect(await kept()).toBe(0);
     expect(await users.findByIdentity('corp-hub', '7')).toBeNull();
     expect(readable(other.last)).toContain('The only one');
     const csrf = formsOf(other.last)[0]!.fields.get('csrf')!;
     const last = new URLSearchParams({ csrf, identity: `github ${octocat().id}` });
     await other.submit(new URL('/account/unlink', house.gatehouse.url), last);
     expect((await users.findByIdentity('github', String(octocat().id)))?.id).toBe(me.id);
+  });
+
+  it('of two accounts taken away at once one stays', async () => {
+    corp.person = { ...octocat(), id: 70, login: 'seventy', name: 'Seventy' };
+    const browser = await enter(house);
+    await press(browser, 'link', 'provider=corp-hub');
+    const me = (await owner())!;
+    const users = house.gatehouse.app.get(Users);
+    const accounts = await users.identities(me.id);
+    expect(accounts).toHaveLength(2);
+    const done = await Promise.all(accounts.map(({ provider, subject }) => users.unlink(me.id, { provider, subject })));
+    expect(done.filter(Boolean)).toHaveLength(1);
+    const [left] = await users.identities(me.id);
+    // Give the person of the other tests back their account.
+    if (left?.provider === 'corp-hub')
+      await house.gatehouse.app
+        .get(Database)
+        .commit([
+          sql`UPDATE identity SET provider = ${'github'}, subject = ${String(octocat().id)} WHERE user_id = ${me.id}`,
+        ]);
   });
 
   it('an account that belongs to another person is not taken over, whatever its e-mail address says', async () => {

@@ -11,6 +11,7 @@ import { octocat } from '../../src/testing/fake-github.js';
 import { Browser, readable } from '../browser.js';
 import { databases, type TestDatabase } from '../databases.js';
 import { freePort, TOKEN } from '../gatehouse.js';
+import { connectV1, connectV2, SdkSignIn } from '../sdk-clients.js';
 import { callTool, signIn, startWithGitHub, TestClient, type WithGitHub } from '../oauth-client.js';
 
 @Injectable()
@@ -95,6 +96,22 @@ describe.each(databases())('GATEHOUSE_STEP_UP=link on $name', (kind) => {
     await browser.press('decision=allow');
     await browser.open(client.authorizeUrl({ scope: 'mcp notes:read' }));
     expect(browser.stoppedAt.searchParams.has('code')).toBe(true);
+  });
+
+  it.each([
+    ['1.x', connectV1],
+    ['2.x', connectV2],
+  ] as const)('SDK %s shows the link to its model and goes on without another sign-in', async (_, connect) => {
+    const person = new SdkSignIn();
+    const client = await connect(house.gatehouse.mcpUrl, person);
+    const { text } = await client.callTool('readNote');
+    const link = /https?:\/\/\S+\/account\/widen\/[A-Za-z0-9_-]{43}/.exec(text)?.[0];
+    await person.browser.open(link!);
+    await person.browser.press('provider=github');
+    await person.browser.press('decision=allow');
+    expect((await client.callTool('readNote')).structured).toEqual({ note: 'the note' });
+    expect(person.signIns).toBe(1);
+    await client.close();
   });
 
   it('another node, which remembers the token without the scope, hears of it', async () => {
