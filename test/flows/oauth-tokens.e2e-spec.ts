@@ -242,6 +242,7 @@ describe.each(databases())('tokens on $name', (kind) => {
     ]);
     await database.commit([sql`UPDATE oauth_client SET created_at = 1`]);
     await house.gatehouse.app.get(Purge).run();
+    expect(house.gatehouse.logs.filter((line) => line.includes('could not be purged'))).toEqual([]);
     expect(await database.rows(sql`SELECT id_hash FROM oauth_token WHERE expires_at = 1`)).toEqual([]);
     expect(
       (await client.refresh(alive.refreshToken)).status + (await client.refresh(dead.refreshToken)).status,
