@@ -1,10 +1,30 @@
+import { Injectable } from '@nestjs/common';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { Scopes, Tool } from '../../src/mcp/decorators.js';
 import { octocat } from '../../src/testing/fake-github.js';
 import { callTool, startWithGitHub, TestClient, type WithGitHub } from '../oauth-client.js';
 import { axeFindings, chromiumPath, launch, listener, picture } from './chromium.js';
 
 const path = chromiumPath();
+
+@Injectable()
+@Scopes(
+  { name: 'notes:read', words: 'Read your notes' },
+  { name: 'notes:write', words: 'Change and delete your notes' },
+)
+class Notes {
+  @Tool({ description: 'Reads a note', scopes: ['notes:read'], input: z.object({}) })
+  readNote(): string {
+    return 'the note';
+  }
+
+  @Tool({ description: 'Writes a note', scopes: ['notes:write'], input: z.object({}) })
+  writeNote(): string {
+    return 'written';
+  }
+}
 
 describe.skipIf(path === null)('signing in with Chromium', () => {
   let chromium: Browser;
@@ -17,6 +37,7 @@ describe.skipIf(path === null)('signing in with Chromium', () => {
     chromium = await launch(path!);
     native = await listener();
     house = await startWithGitHub({
+      tools: [Notes],
       env: { GATEHOUSE_ALLOW: 'github-org:acme', GATEHOUSE_RATE_LIMITS: 'off' },
     });
     house.github.asksPerson = true;
@@ -151,6 +172,26 @@ describe.skipIf(path === null)('signing in with Chromium', () => {
     await page.getByRole('button', { name: 'Go back to the application' }).click();
     await page.waitForURL(/\/callback\?/);
     expect(native.calls[0]?.searchParams.get('error')).toBe('access_denied');
+  });
+
+  it('S2: optional scopes are boxes that the keyboard can clear; the next request shows the difference', async () => {
+    const client = await register('Notebook');
+    await page.goto(client.authorizeUrl({ scope: 'mcp notes:read notes:write' }).href);
+    expect(await axeFindings(page)).toEqual([]);
+    await picture(page, 'sign-in-scopes');
+    await page.getByLabel('Change and delete your notes').focus();
+    await page.keyboard.press('Space');
+    await signInButton().click();
+    await allowAtGitHub();
+    await page.waitForURL(/\/callback\?/);
+    const { body } = await client.redeem(native.calls[0]!.searchParams.get('code')!);
+    expect(body.scope?.split(' ').sort()).toEqual(['mcp', 'notes:read']);
+    await page.goto(client.authorizeUrl({ scope: 'mcp notes:read notes:write' }).href);
+    expect(await page.innerText('main')).toMatch(
+      /It now also asks to\s+Change and delete your notes[\s\S]*You allowed it before to[\s\S]*Read your notes/,
+    );
+    expect(await axeFindings(page)).toEqual([]);
+    await picture(page, 'consent-difference');
   });
 
   it('R3: an unknown client is told how to reset each known application', async () => {

@@ -25,6 +25,7 @@ ul{margin:0;padding:0;list-style:none}
 ul.plain{list-style:disc;padding-left:1.2rem}
 ul.plain li{margin:4px 0;overflow-wrap:anywhere}
 ul.scopes{border:1px solid var(--line);border-radius:10px}
+ul.scopes+p{margin-top:6px}
 ul.scopes li{padding:10px 14px;overflow-wrap:anywhere}
 ul.scopes li+li{border-top:1px solid var(--line)}
 ul.scopes label{display:flex;gap:10px;align-items:flex-start;cursor:pointer}

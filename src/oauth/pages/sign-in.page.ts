@@ -94,7 +94,7 @@ function scopeList(scopes: readonly OfferedScope[]): Html | null {
   if (scopes.length === 0) return null;
   const before = scopes.filter(({ granted }) => granted);
   const more = scopes.filter(({ granted }) => !granted);
-  return html`${more.length > 0 ? listOf(more, before.length > 0 ? 'It asks for more: to' : 'It asks to', 'asks') : null}
+  return html`${more.length > 0 ? listOf(more, before.length > 0 ? 'It now also asks to' : 'It asks to', 'asks') : null}
   ${before.length > 0 ? listOf(before, 'You allowed it before to', 'before') : null}
   ${scopes.some(({ optional }) => optional) ? html`<p class="small soft">What has a box is optional.</p>` : null}`;
 }
