@@ -61,7 +61,12 @@ describe('emulate plays GitHub and Google', () => {
         join(here, 'loopback.cjs'),
         emulate,
         'start',
-        ...['-s', 'github,google', '-p', String(upstream), '--seed', join(folder, 'seed.json')],
+        '-s',
+        'github,google',
+        '-p',
+        String(upstream),
+        '--seed',
+        join(folder, 'seed.json'),
       ],
       { ready: google },
     );

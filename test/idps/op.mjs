@@ -1,6 +1,6 @@
 // oidc-provider as an upstream that nobody here wrote: `node op.mjs generic|authkit PORT CALLBACK`. Users: alice (verified e-mail), mallory (not); any password.
 import { generateKeyPairSync } from 'node:crypto';
-import Provider from 'oidc-provider';
+import { Provider } from 'oidc-provider';
 
 const [, , layout = 'generic', port = '0', callback = ''] = process.argv;
 const issuer = `http://localhost:${port}`;

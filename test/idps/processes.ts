@@ -7,22 +7,21 @@ export interface ForeignServer {
   close(): Promise<void>;
 }
 
-/** Starts a program and waits until a URL of it answers anything. @throws Error with its output when it ends or 120 s pass */
+/** Starts a program and waits until a URL of it answers anything. @throws Error with its output when it ends or `patience` seconds (default 120) pass */
 export async function startForeign(
   command: string,
   args: readonly string[],
-  { ready, cwd, env }: { ready: string; cwd?: string; env?: Record<string, string> },
+  { ready, cwd, patience = 120 }: { ready: string; cwd?: string; patience?: number },
 ): Promise<ForeignServer> {
   let output = '';
   const child: ChildProcess = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...env },
     ...(cwd === undefined ? {} : { cwd }),
   });
   child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()));
   child.stderr?.on('data', (chunk: Buffer) => (output += chunk.toString()));
   const ended = once(child, 'exit');
-  const giveUpAt = performance.now() + 120_000;
+  const giveUpAt = performance.now() + patience * 1000;
   while (!(await answers(ready))) {
     if (child.exitCode !== null || performance.now() > giveUpAt) {
       child.kill('SIGKILL');
