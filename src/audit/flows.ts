@@ -1,5 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
+import { AttemptLimit } from '../access/attempt-limit.js';
+import { limitKey } from '../access/caller-address.js';
 import { Database, sql, type Statement } from '../persistence/database.js';
 import { recogniseClient, type ClientTraits } from '../protocol/known-client.js';
 import { timeId } from '../protocol/time-id.js';
@@ -15,6 +18,8 @@ const WAITING = 2000;
 const BATCH = 200;
 /** What came before `/authorize` is remembered for this long, by this process only. */
 const PRELUDE_MS = 900_000;
+/** Traces that begin with a failure, of one address in a minute: anybody can be refused as often as they like. */
+const FAILED_STARTS = { max: 30, seconds: 60 };
 
 /** Where a sign-in can stand. */
 export type FlowStepName =
@@ -59,6 +64,7 @@ interface TimedStep extends FlowStep {
 export class Flows implements OnApplicationShutdown {
   readonly #log = new Logger('Flows');
   readonly #prelude = new LRUCache<string, TimedStep[]>({ max: 5000, ttl: PRELUDE_MS });
+  readonly #failedStarts = new AttemptLimit(FAILED_STARTS);
   #waiting: Statement[][] = [];
   #writing: Promise<void> | null = null;
 
@@ -69,7 +75,7 @@ export class Flows implements OnApplicationShutdown {
     const clientId = step.clientId ?? null;
     const early = [
       ...(clientId === null ? [] : this.#take(`client ${clientId}`)),
-      ...(step.step === 'authorize' ? this.#take(callerKey(step.ip, step.traits?.userAgent)) : []),
+      ...(BEGINNINGS.has(step.step) ? this.#take(callerKey(step.ip, step.traits?.userAgent)) : []),
     ].sort((a, b) => a.at - b.at);
     const now = Date.now();
     this.#enqueue([
@@ -89,8 +95,12 @@ export class Flows implements OnApplicationShutdown {
     ]);
   }
 
-  /** A step before there is an attempt: discovery by an address, registration of a client. */
+  /** A step before there is an attempt: discovery by an address, registration of a client. One that fails is the end, and a trace of its own. */
   early(step: FlowStep): void {
+    if (step.outcome !== undefined && step.outcome !== 'ok') {
+      if (this.#failedStarts.count(limitKey(step.ip ?? '')) === null) this.step(randomBytes(6).toString('hex'), step);
+      return;
+    }
     const key = step.clientId ? `client ${step.clientId}` : callerKey(step.ip, step.traits?.userAgent);
     const before = step.clientId ? this.#take(callerKey(step.ip, step.traits?.userAgent)) : [];
     const steps = [...(this.#prelude.get(key) ?? []), ...before];
@@ -99,6 +109,17 @@ export class Flows implements OnApplicationShutdown {
       key,
       [...steps, { ...step, at: Date.now() }].sort((a, b) => a.at - b.at),
     );
+  }
+
+  /** Statements that note the first call of a connection, once; for the commit that notes when it was last used. `second`: epoch seconds. */
+  firstCall(grantId: string, second: number): Statement[] {
+    // The end of that second: the steps before it know their milliseconds.
+    const at = second * 1000 + 999;
+    return [
+      sql`INSERT INTO flow_step (id, reference, at, step, outcome)
+        SELECT CAST(${timeId(at)} AS text), f.reference, CAST(${at} AS bigint), 'first-call', 'ok' FROM flow f
+        WHERE f.grant_id = ${grantId} AND NOT EXISTS (SELECT 1 FROM flow_step s WHERE s.reference = f.reference AND s.step = 'first-call')`,
+    ];
   }
 
   /** Waits until everything noted so far is written. */
@@ -140,6 +161,9 @@ export class Flows implements OnApplicationShutdown {
       });
   }
 }
+
+/** Steps with which a trace can begin: what the same caller did before belongs to it. */
+const BEGINNINGS: ReadonlySet<FlowStepName> = new Set(['registration', 'document', 'authorize']);
 
 function outcomeAfter({ step, outcome = 'ok' }: FlowStep): string {
   if (outcome !== 'ok') return outcome;

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ProofIds } from '../access/proof-ids.js';
 import { Usage } from '../access/usage.js';
+import { Flows } from '../audit/flows.js';
 import { sql, type Statement } from '../persistence/database.js';
 import { Purge } from '../persistence/purge.js';
 import { Attempts } from './attempts.js';
@@ -20,6 +21,7 @@ export class OauthUpkeep {
     @Inject(Usage) usage: Usage,
     @Inject(Tokens) tokens: Tokens,
     @Inject(ProofIds) proofIds: ProofIds,
+    @Inject(Flows) flows: Flows,
     @Inject(Attempts) attempts: Attempts,
   ) {
     usage.addWriter(({ grantId, client }, at) =>
@@ -28,6 +30,7 @@ export class OauthUpkeep {
         : [
             sql`UPDATE oauth_grant SET last_used_at = ${at} WHERE id = ${grantId}`,
             sql`UPDATE oauth_client SET last_used_at = ${at} WHERE id = ${client}`,
+            ...flows.firstCall(grantId, at),
           ],
     );
     for (const [name, statement] of jobs()) purge.add({ name, statement });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Usage } from '../../src/access/usage.js';
 import { Database, sql } from '../../src/persistence/database.js';
 import { octocat } from '../../src/testing/fake-github.js';
 import { AdminClient } from '../admin-client.js';
@@ -205,6 +206,52 @@ describe.each(databases())('clients and Grants in the admin API, on $name', (kin
     await admin.call('revokeGrant', { path: { id: first.body.items[0].id } });
     const rest = await admin.all('listGrants', { query: { ...query, cursor: first.body.next_cursor } });
     expect([...first.body.items, ...rest].map(({ id }) => id as string)).toEqual(whole.map(({ id }) => id as string));
+  });
+
+  it('U5: a real sign-in leaves its whole trace, and a failed one is found by the reference its page showed', async () => {
+    await fetch(`${house.gatehouse.url}/.well-known/oauth-protected-resource`);
+    const client = await TestClient.register(house.gatehouse.url, { client_name: 'MCP Inspector' });
+    await change(client.id, { status: 'active' });
+    newPerson();
+    const { accessToken } = await signIn(client);
+    expect(await calls(accessToken)).toBe(200);
+    await house.gatehouse.app.get(Usage, { strict: false }).flush();
+    const [flow] = await admin.all('listFlows', { query: { client: client.id } });
+    expect(flow).toMatchObject({
+      recognised: 'MCP Inspector',
+      provider: 'github',
+      outcome: 'done',
+      failed_check: null,
+    });
+    const steps = (flow.steps as { step: string }[]).map(({ step }) => step);
+    expect(steps).toEqual([
+      'discovery',
+      'registration',
+      'authorize',
+      'upstream',
+      'callback',
+      'consent',
+      'token',
+      'first-call',
+    ]);
+    const [grant] = await admin.all('listGrants', { query: { client: client.id } });
+    expect([flow.user, flow.grant]).toEqual([grant.user.id, grant.id]);
+
+    const unknown = await fetch(TestClient.known(house.gatehouse.url, 'forgotten-client').authorizeUrl(), {
+      headers: { accept: 'text/html' },
+    });
+    const [, reference] = /([0-9a-f]{12})/.exec((await unknown.text()).replace(/sha256-\S+/g, ''))!;
+    const [failed] = await admin.all('listFlows', { query: { reference: reference! } });
+    expect(failed).toMatchObject({ client: 'forgotten-client', outcome: 'refused', failed_check: 'unknown-client' });
+    expect(failed.mend).toContain('Remove the server from the client');
+    const denied = await fetch(`${house.gatehouse.url}/register`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ redirect_uris: ['javascript:alert(1)'] }),
+    });
+    expect(denied.status).toBe(400);
+    const [newest] = await admin.all('listFlows', { query: { outcome: 'refused' } });
+    expect(newest).toMatchObject({ failed_check: 'registration-metadata' });
   });
 
   it('erasing a person leaves no row of theirs but the Events', async () => {
