@@ -3,7 +3,7 @@ import { pino, type DestinationStream, type Logger as Pino } from 'pino';
 import { type PrettyOptions, PinoPretty } from 'pino-pretty';
 import type { SettingsValues } from '../config/settings.js';
 import { errorFacts, framesOf } from './error-facts.js';
-import { redact } from './redact.js';
+import { redact, redactData } from './redact.js';
 
 /** The framework's own start-up chatter: of use only while debugging. */
 const CHATTER = new Set(['InstanceLoader', 'NestApplication', 'NestFactory', 'RouterExplorer', 'RoutesResolver']);
@@ -68,8 +68,7 @@ export class Log implements LoggerService {
     const facts: Record<string, unknown> = context === undefined ? {} : { context };
     for (const extra of context === undefined ? rest : rest.slice(0, -1)) addFacts(facts, extra);
     if (message instanceof Error) this.pino[level]({ ...facts, error: errorFacts(message) }, redact(message.message));
-    else if (typeof message === 'object' && message !== null)
-      this.pino[level](JSON.parse(redact(JSON.stringify({ ...facts, ...message }))) as object);
+    else if (typeof message === 'object' && message !== null) this.pino[level](redactData({ ...facts, ...message }));
     else this.pino[level](facts, redact(String(message)));
   }
 }
@@ -78,7 +77,7 @@ function addFacts(facts: Record<string, unknown>, extra: unknown): void {
   if (extra === undefined || extra === null) return;
   if (extra instanceof Error) facts['error'] = errorFacts(extra);
   else if (typeof extra === 'string' && /\n\s+at /.test(extra)) facts['at'] = framesOf(extra);
-  else if (typeof extra === 'object') Object.assign(facts, JSON.parse(redact(JSON.stringify(extra))));
+  else if (typeof extra === 'object') Object.assign(facts, redactData(extra));
   else if (typeof extra === 'string' || typeof extra === 'number' || typeof extra === 'boolean')
     facts['detail'] = redact(`${extra}`);
 }

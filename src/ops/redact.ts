@@ -17,3 +17,15 @@ export function redact(text: string): string {
   for (const [pattern, replacement] of SECRETS) clean = clean.replace(pattern, replacement);
   return clean;
 }
+
+const SECRET_NAMES =
+  /^(code|state|token|.*_token|client_secret|client_assertion|code_verifier|password|secret|authorization|cookie|set-cookie)$/i;
+
+/** A copy of plain data in which every text is redacted, and what stands under a secret's name is hidden whole. */
+export function redactData(data: object): object {
+  const hide = (key: string, value: unknown): unknown => {
+    if (typeof value !== 'string') return value;
+    return SECRET_NAMES.test(key) ? '[hidden]' : redact(value);
+  };
+  return JSON.parse(JSON.stringify(data), hide) as object;
+}
