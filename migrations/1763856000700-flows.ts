@@ -62,4 +62,5 @@ const INDICES = [
   ['ix_event_grant', 'event (grant_id, id)'],
   ['ix_event_actor', 'event (actor, id)'],
   ['ix_event_reference', 'event (reference, id)'],
+  ['ix_event_counted', 'event (id, type, outcome)'],
 ] as const;

@@ -2,18 +2,18 @@ import { Inject, Injectable } from '@nestjs/common';
 import { Database, sql } from '../persistence/database.js';
 import { timeIdFloor } from '../protocol/time-id.js';
 
-const DAY_MS = 86_400_000;
-/** A day is over for good when no node can still write into it. */
+const HOUR_MS = 3_600_000;
+/** An hour is over for good when no node can still write into it. */
 const SETTLED_MS = 300_000;
-const REMEMBERED_DAYS = 40;
+const REMEMBERED_HOURS = 800;
 
 /** How many Events of each type and outcome; the key is `type outcome`. */
 export type Counts = ReadonlyMap<string, number>;
 
-/** Counts Events of a stretch of time, a day at a time, so that a million of them never hold up the process; days that are over are remembered. */
+/** Counts Events of a stretch of time, an hour at a time, so that a million of them never hold up the process; hours that are over are remembered. */
 @Injectable()
 export class EventCounts {
-  readonly #days = new Map<number, Counts>();
+  readonly #hours = new Map<number, Counts>();
 
   constructor(@Inject(Database) private readonly database: Database) {}
 
@@ -21,22 +21,22 @@ export class EventCounts {
   async since(since: number, now = Date.now()): Promise<Counts> {
     const total = new Map<string, number>();
     for (let from = since; from <= now;) {
-      const midnight = (Math.floor(from / DAY_MS) + 1) * DAY_MS;
-      const until = Math.min(midnight, now + 1);
-      const wholeDay = from % DAY_MS === 0 && until === midnight && now > until + SETTLED_MS;
-      const counts = wholeDay ? await this.#day(from) : await this.#count(from, until);
+      const next = (Math.floor(from / HOUR_MS) + 1) * HOUR_MS;
+      const until = Math.min(next, now + 1);
+      const whole = from % HOUR_MS === 0 && until === next && now > until + SETTLED_MS;
+      const counts = whole ? await this.#hour(from) : await this.#count(from, until);
       for (const [key, count] of counts) total.set(key, (total.get(key) ?? 0) + count);
       from = until;
     }
     return total;
   }
 
-  async #day(from: number): Promise<Counts> {
-    let counts = this.#days.get(from);
+  async #hour(from: number): Promise<Counts> {
+    let counts = this.#hours.get(from);
     if (!counts) {
-      counts = await this.#count(from, from + DAY_MS);
-      if (this.#days.size >= REMEMBERED_DAYS) this.#days.delete(Math.min(...this.#days.keys()));
-      this.#days.set(from, counts);
+      counts = await this.#count(from, from + HOUR_MS);
+      if (this.#hours.size >= REMEMBERED_HOURS) this.#hours.delete(Math.min(...this.#hours.keys()));
+      this.#hours.set(from, counts);
     }
     return counts;
   }
