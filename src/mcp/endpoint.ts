@@ -14,7 +14,17 @@ import type { Principal } from '../providers/contract.js';
 import { STEP_UP_LINKS, stepUpWords, type StepUpLinks, type WantedScopes } from '../providers/step-up.js';
 import { spellOutAccept } from './accept.js';
 import { Changes } from './changes.js';
-import { errorBody, idOf, INTERNAL_FAULT, INVALID_REQUEST_CODE, isTooDeep, MAX_DEPTH, messagesOf } from './json-rpc.js';
+import {
+  errorBody,
+  idOf,
+  INTERNAL_FAULT,
+  INVALID_PARAMS_CODE,
+  INVALID_REQUEST_CODE,
+  isTooDeep,
+  MAX_DEPTH,
+  messagesOf,
+} from './json-rpc.js';
+import { faultOfParams } from './params.js';
 import { listenedUris, Policy } from './policy.js';
 import { callerOf, type AdmittedRequest } from './request-caller.js';
 import { Servers } from './servers.js';
@@ -96,16 +106,19 @@ export class Endpoint implements OnModuleDestroy, OnApplicationShutdown {
     const body = this.#withoutHidden(received, principal);
     caller.carry(body);
     const route = classify(request, body);
+    const legacy = route.kind === 'legacy';
+    const malformed = faultOfRequest(body);
+    // 2025 clients take an error status for a broken connection, so they get the JSON-RPC error alone.
+    if (malformed !== null)
+      return answer(response, legacy ? 200 : 400, errorBody(INVALID_PARAMS_CODE, malformed, idOf(body)));
     const lacking = this.policy.lacking(principal, messagesOf(body));
-    if (lacking)
-      return this.#refuse({ request, response, body }, { principal, lacking, legacy: route.kind === 'legacy' });
+    if (lacking) return this.#refuse({ request, response, body }, { principal, lacking, legacy });
     spellOutAccept(request);
     const listens = messagesOf(body).some(({ method }) => method === 'subscriptions/listen');
     const lasting = request.method === 'GET' ? 'session' : listens ? 'listen' : null;
     if (lasting && !this.streams.keep(response, lasting))
       return answer(response, 429, errorBody(429, 'too many open streams', idOf(body)), { 'retry-after': '60' });
-    if (route.kind === 'legacy' && this.settings.values.legacySessions)
-      return this.sessions.serve({ request, response, body });
+    if (legacy && this.settings.values.legacySessions) return this.sessions.serve({ request, response, body });
     const { serve } = listens ? this.#listeners : this.#calls;
     await serve(request as NodeIncomingMessageLike, response, body);
   }
@@ -177,6 +190,23 @@ export class Endpoint implements OnModuleDestroy, OnApplicationShutdown {
     const notifications = { ...(message.params['notifications'] as object), resourceSubscriptions: readable };
     return { ...(body as object), params: { ...message.params, notifications } };
   }
+}
+
+/** What is wrong with the parameters of a single request; null: nothing, or the body is something else. */
+function faultOfRequest(body: unknown): string | null {
+  const [message] = Array.isArray(body) ? [] : messagesOf(body);
+  if (message?.id === undefined) return null;
+  if (
+    'params' in (body as object) &&
+    (body as { params: unknown }).params !== undefined &&
+    !isObject((body as { params: unknown }).params)
+  )
+    return 'params must be an object';
+  return faultOfParams(message);
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function classify(request: AdmittedRequest, body: unknown): InboundClassificationOutcome {

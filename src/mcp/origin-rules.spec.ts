@@ -41,6 +41,9 @@ describe('isAllowedHost', () => {
     [{ ...local, publicUrl: 'https://mcp.example.com' }, 'mcp.example.com', true],
     [hosted, 'anything.example', true],
     [hosted, 'a b', false],
+    [local, 'user@localhost', false],
+    [local, 'localhost/..', false],
+    [hosted, 'mcp.example.com:99999', false],
     [hosted, undefined, false],
   ])('sec-38: with %j the Host %s: %s', (rules, host, allowed) => {
     expect(isAllowedHost(host, rules)).toBe(allowed);

@@ -30,7 +30,9 @@ export function isAllowedOrigin(origin: string | undefined, rules: OriginRules):
 
 /** May this Host be asked for? Only a loopback listener cares: a name rebound to 127.0.0.1 is an attack (CVE-2025-66414), elsewhere no URL depends on it. */
 export function isAllowedHost(host: string | undefined, rules: OriginRules): boolean {
-  if (host === undefined || !URL.canParse(`http://${host}`)) return false;
+  // An authority with more than name and port would make the SDK's own URL of the request unreadable, or another one.
+  if (host === undefined || !/^(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/.test(host)) return false;
+  if (!URL.canParse(`http://${host}`)) return false;
   if (!isLoopback(rules.listenHost)) return true;
   const { hostname } = new URL(`http://${host}`);
   return isLoopback(hostname) || hostname === new URL(rules.publicUrl).hostname;
