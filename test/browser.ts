@@ -62,6 +62,12 @@ export class Browser {
     return this.submit(form.action, body);
   }
 
+  /** Opens an address and stops at its redirect. @returns where that leads */
+  async step(url: URL | string): Promise<URL> {
+    const seen = await this.#fetch(new URL(url), { method: 'GET', body: undefined, fetchSite: 'cross-site' });
+    return new URL(seen.headers.get('location') ?? '', seen.url);
+  }
+
   /** Sends a form. */
   async submit(
     action: URL,
