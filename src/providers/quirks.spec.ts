@@ -13,7 +13,7 @@ describe('U4: what is peculiar about authorization servers', () => {
     ['https://acme.eu.auth0.com/', 'Auth0', /`audience`.*Default Audience/],
     ['https://acme.okta.com/oauth2/default', 'Okta', /custom authorization server/],
     ['https://id.acme.example/realms/acme', 'Keycloak', /mapper of type Audience/],
-    ['https://api.descope.com/P2abc', 'Descope', /audience/],
+    ['https://api.descope.com/P2abc', 'Descope', /project id/],
     ['https://acme.authkit.app', 'WorkOS AuthKit', /Resource Indicators/],
     ['https://as.acme.example', 'other', /RFC 8707/],
     ['not a url', 'other', /RFC 8707/],
@@ -59,6 +59,8 @@ describe('U4: what is peculiar about authorization servers', () => {
     const both = ['https://api.descope.com/P2abc', 'https://api.descope.com/v1/apps/P2abc'];
     expect(issuersOf(both[0] ?? '').sort()).toEqual(both);
     expect(issuersOf(both[1] ?? '').sort()).toEqual(both);
+    const server = 'https://api.descope.com/v1/apps/agentic/P2abc/MS1';
+    expect(issuersOf(server)).toEqual([server, ...both]);
     expect(issuersOf('https://as.example')).toEqual(['https://as.example']);
   });
 });

@@ -56,7 +56,7 @@ const QUIRKS: readonly { readonly fits: (issuer: URL) => boolean; readonly quirk
     fits: ({ hostname }) => /^api(\.[\w-]+)*\.descope\.com$/.test(hostname),
     quirk: {
       name: 'Descope',
-      audience: 'In Descope set the MCP URL as the audience of the inbound app or MCP server resource.',
+      audience: 'Descope writes the project id (P…) into `aud`: set AUDIENCE to it.',
       alsoIssues: descopeIssuers,
     },
   },
@@ -81,7 +81,7 @@ export function issuersOf(issuer: string): string[] {
   return [issuer, ...(quirkOf(issuer).alsoIssues?.(new URL(issuer)) ?? [])];
 }
 
-/** Descope writes `https://api.descope.com/P` for sessions and `https://api.descope.com/v1/apps/P` for its OAuth applications. */
+/** Descope writes `https://api.descope.com/P` or `https://api.descope.com/v1/apps/P`, also in tokens of an MCP server of its own issuer. */
 function descopeIssuers({ origin, pathname }: URL): string[] {
   const project = /^(?:\/v1\/apps(?:\/agentic)?)?\/([\w-]+)/.exec(pathname)?.[1];
   if (!project) return [];
