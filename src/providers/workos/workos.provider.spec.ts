@@ -6,10 +6,15 @@ import { describeLoginProvider } from '../../../test/contracts/login-provider.js
 import type { LoginProvider, ProviderHouse } from '../contract.js';
 import { workos } from './workos.provider.js';
 
-function create(fake: FakeOidc, house: ProviderHouse, options: { id?: string; wrongSecret?: boolean } = {}) {
+function create(
+  fake: FakeOidc,
+  house: ProviderHouse,
+  options: { id?: string; wrongSecret?: boolean; scopes?: string } = {},
+) {
   const settings = workos.definition.settings.parse({
     authkitDomain: fake.origin,
     clientId: fake.clientId,
+    scopes: options.scopes,
     clientSecret: options.wrongSecret ? 'wrong' : fake.clientSecret,
   });
   return workos.definition.create(options.id ?? 'workos', settings, house) as LoginProvider;
@@ -30,6 +35,14 @@ describeLoginProvider('workos', async () => {
 });
 
 describe('workos', () => {
+  it("asks for openid although FastMCP's settings do not name it", async () => {
+    const fake = await new FakeOidc({ paths: AUTHKIT_PATHS }).listen();
+    const house = testHouse();
+    expect((await signIn(create(fake, house, { scopes: 'profile email' }))).identity.subject).toBe('alice-1');
+    await fake.close();
+    await house.close();
+  });
+
   it('keeps org_id for the rule workos-org', async () => {
     const fake = await new FakeOidc({ paths: AUTHKIT_PATHS }).listen();
     const house = testHouse();

@@ -14,9 +14,8 @@ const settings = z.object({
   clientId: z.string().min(1).describe('Client ID of the Connect application (type OAuth, confidential)'),
   clientSecret: secret().describe('Client secret'),
   scopes: scopes()
-    .refine((values) => values.includes('openid'), { error: 'wants openid among the scopes' })
     .default(['openid', 'profile', 'email'])
-    .describe('Scopes asked for'),
+    .describe('Scopes asked for; `openid` is added when it is missing'),
 });
 
 /** Sign in with WorkOS: a Connect application on an AuthKit domain, an OpenID Connect provider whose `org_id` the rule `workos-org` reads. */
@@ -24,6 +23,13 @@ export const workos = defineProvider({
   kind: 'workos',
   sort: 'login',
   settings,
-  create: (id, { authkitDomain, ...settings }, house) =>
-    new OpenIdLogin(id, { ...settings, issuer: new URL(authkitDomain).origin, label: 'WorkOS' }, house),
+  create: (id, { authkitDomain, scopes, ...rest }, house) => {
+    // FastMCP's settings name what a token must carry, often without it.
+    const asked = [...new Set(['openid', ...scopes])];
+    return new OpenIdLogin(
+      id,
+      { ...rest, scopes: asked, issuer: new URL(authkitDomain).origin, label: 'WorkOS' },
+      house,
+    );
+  },
 });
