@@ -306,7 +306,8 @@ export class Users {
       ip,
       reference,
       provider: identity.provider,
-      detail: { why, account: identity.email ?? identity.username ?? identity.subject },
+      // Of a person known here the Events keep the bare id, so that erasing them leaves nothing personal behind.
+      detail: userId === null ? { why, account: accountOf(identity) } : { why },
     });
   }
 

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { FlowList } from '../../src/audit/flow-list.js';
 import { Users } from '../../src/users/users.js';
 import { octocat } from '../../src/testing/fake-github.js';
 import { FakeGitHub } from '../../src/testing/fake-github.js';
@@ -121,6 +122,27 @@ describe('consent and who may come in', () => {
     expect(house.gatehouse.logs.join('\n')).toContain(reference);
     await browser.press('decision=leave');
     expect(browser.stoppedAt.searchParams.get('error')).toBe('access_denied');
+  });
+
+  it('U5: the reference on a page finds the trace of its sign-in, step by step, with the check that failed', async () => {
+    house.github.person = { ...octocat(), id: 5, login: 'outsider', organizations: [], teams: [] };
+    const client = await TestClient.register(house.gatehouse.url, { client_name: 'Traced' });
+    const browser = client.browser();
+    await browser.open(client.authorizeUrl());
+    const reference = /[0-9a-f]{12}/.exec(readable(await browser.press('provider=github')))![0];
+    const list = house.gatehouse.app.get(FlowList, { strict: false });
+    const find = async () => (await list.page({ reference }, { limit: 1, after: null })).items[0];
+    const refused = await find();
+    expect(refused).toMatchObject({ outcome: 'refused', failedCheck: 'not-admitted', clientId: client.id });
+    house.github.person = octocat();
+    await browser.open(browser.seen.find(({ url }) => url.pathname.startsWith('/login/'))!.url);
+    await browser.press('provider=github');
+    await client.redeem(browser.stoppedAt.searchParams.get('code')!);
+    const finished = await find();
+    expect(finished?.outcome).toBe('done');
+    expect(finished?.steps.map(({ step }) => step)).toEqual(
+      expect.arrayContaining(['registration', 'authorize', 'upstream', 'callback', 'consent', 'token']),
+    );
   });
 
   it('a refused person may use another account in the same sign-in', async () => {

@@ -69,6 +69,20 @@ describe('pages', () => {
     expect(markup).toContain('Not Mona?');
   });
 
+  it('C1: a metadata document names its host, and the warning says what it does not prove', () => {
+    const { markup } = signInPage({
+      ...facts,
+      client: { ...facts.client, name: 'Claude Code', documentHost: 'claude.ai' },
+    });
+    expect(markup).toContain('claude.ai');
+    expect(markup).toContain('Any program on this computer can claim to be “Claude Code”');
+    expect(markup).not.toContain('Nobody has checked');
+  });
+
+  it('a popup keeps its opener: no Cross-Origin-Opener-Policy', () => {
+    expect(Object.keys(pageHeaders).map((name) => name.toLowerCase())).not.toContain('cross-origin-opener-policy');
+  });
+
   it('a vouched application off this computer carries no warning', () => {
     const { markup } = signInPage({ ...facts, client: { ...facts.client, loopback: false, vouched: true } });
     expect(markup).not.toContain('role="note"');

@@ -61,7 +61,8 @@ const styleHash = createHash('sha256').update(style).digest('base64');
 
 /**
  * The headers of every page. No `form-action`: Chromium applies it to the whole redirect chain of a form, so the button would lead nowhere
- * (real-clients C2). The style is allowed by its hash, scripts by nothing.
+ * (real-clients C2). No `Cross-Origin-Opener-Policy`: web clients open us in a popup and wait for its `window.opener`, which the header would cut
+ * for good. The style is allowed by its hash, scripts by nothing.
  */
 export const pageHeaders: Readonly<Record<string, string>> = {
   'Content-Type': 'text/html; charset=utf-8',
@@ -70,7 +71,6 @@ export const pageHeaders: Readonly<Record<string, string>> = {
   'Referrer-Policy': 'no-referrer',
   'X-Content-Type-Options': 'nosniff',
   'X-Frame-Options': 'DENY',
-  'Cross-Origin-Opener-Policy': 'same-origin',
   'Permissions-Policy': 'camera=(), geolocation=(), microphone=()',
 };
 

@@ -117,8 +117,18 @@ function warnings(client: ShownClient): Html | null {
   const where = client.loopback
     ? html`It runs <strong>on this computer</strong>. `
     : html`You would be sent to <span class="host">${client.returnsTo}</span>. `;
-  const unverified = html`Nobody has checked this application: it gave the name “${client.name}” itself. `;
   return html`<div class="warn" role="note">
-    <p>${client.vouched ? null : unverified}${where}Allow it only if you have just started this connection yourself.</p>
+    <p>
+      ${client.vouched ? null : doubtsOf(client)}${where}Allow it only if you have just started this connection
+      yourself.
+    </p>
   </div>`;
+}
+
+/** A metadata document proves who published an application, never that the program asking is that application. */
+function doubtsOf({ name, documentHost, loopback }: ShownClient): Html {
+  if (documentHost === null) return html`Nobody has checked this application: it gave the name “${name}” itself. `;
+  return loopback
+    ? html`Any program on this computer can claim to be “${name}”. `
+    : html`It is published by <span class="host">${documentHost}</span> but takes the answer elsewhere. `;
 }
