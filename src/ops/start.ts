@@ -3,9 +3,12 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { FirstToken } from '../access/first-token.js';
 import type { Settings } from '../config/settings.js';
 import { createApp } from '../create-app.js';
+import { OUTBOUND } from '../outbound/http-outbound.js';
+import type { Outbound } from '../outbound/outbound.js';
 import { banner, unsafe } from './banner.js';
 import { clientConfiguration } from './client-configuration.js';
 import { Log } from './log.js';
+import { faultOfPublicUrl } from './public-url.js';
 import { Requests } from './requests.js';
 import { readTls } from './tls-files.js';
 
@@ -49,7 +52,14 @@ export async function start({ settings, root, notes = [], print }: StartOptions)
   if (format === 'pretty') print(`${banner(settings).join('\n  ')}\n`);
   else for (const line of banner(settings)) log.log(line.replace(/ {2,}/, ': '), 'Start');
   for (const line of unsafe(settings)) log.warn(`unsafe: ${line}`, 'Start');
+  // Not awaited: the way round through a proxy may take its time, and nothing depends on the answer.
+  void warnOfPublicUrl(app, settings, log);
   return app;
+}
+
+async function warnOfPublicUrl(app: NestFastifyApplication, settings: Settings, log: Log): Promise<void> {
+  const fault = await faultOfPublicUrl(settings, app.get<Outbound>(OUTBOUND, { strict: false }));
+  if (fault !== null) log.warn(`clients may not find their way: ${fault}; see GATEHOUSE_PUBLIC_URL`, 'Start');
 }
 
 function withLog(root: Type | DynamicModule, log: Log): DynamicModule {
