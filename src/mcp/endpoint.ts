@@ -107,7 +107,7 @@ export class Endpoint implements OnModuleDestroy, OnApplicationShutdown {
     caller.carry(body);
     const route = classify(request, body);
     const legacy = route.kind === 'legacy';
-    const malformed = faultOfRequest(body);
+    const malformed = faultOfRequest(body, legacy ? 'legacy' : 'modern');
     // 2025 clients take an error status for a broken connection, so they get the JSON-RPC error alone.
     if (malformed !== null)
       return answer(response, legacy ? 200 : 400, errorBody(INVALID_PARAMS_CODE, malformed, idOf(body)));
@@ -193,7 +193,7 @@ export class Endpoint implements OnModuleDestroy, OnApplicationShutdown {
 }
 
 /** What is wrong with the parameters of a single request; null: nothing, or the body is something else. */
-function faultOfRequest(body: unknown): string | null {
+function faultOfRequest(body: unknown, era: 'legacy' | 'modern'): string | null {
   const [message] = Array.isArray(body) ? [] : messagesOf(body);
   if (message?.id === undefined) return null;
   if (
@@ -202,7 +202,7 @@ function faultOfRequest(body: unknown): string | null {
     !isObject((body as { params: unknown }).params)
   )
     return 'params must be an object';
-  return faultOfParams(message);
+  return faultOfParams(message, era);
 }
 
 function isObject(value: unknown): boolean {

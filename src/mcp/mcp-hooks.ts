@@ -5,7 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from
 import { Access, type Refusal } from '../access/access.js';
 import { Settings } from '../config/settings.js';
 import { CallLimit } from './call-limit.js';
-import { corsHeaders, preflightHeaders } from './cors.js';
+import { corsHeaders, preflightHeaders } from '../protocol/cors.js';
 import { errorBody, INVALID_REQUEST_CODE, INTERNAL_FAULT, PARSE_FAULT } from './json-rpc.js';
 import { isAllowedHost, isAllowedOrigin, type OriginRules } from './origin-rules.js';
 import { admit } from './request-caller.js';
