@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { Database, sql } from '../persistence/database.js';
+import { Database, sql, type Statement } from '../persistence/database.js';
 import { sha256 } from '../protocol/token.js';
 import { BrowserRow } from './browser.entity.js';
 
@@ -19,19 +19,17 @@ export class Browsers {
     return (await this.database.repository(BrowserRow).findOneBy({ uid }))?.payload ?? null;
   }
 
-  /** Keeps it, or what is new of it. `payload` must not hold the cookie's value. */
-  async keep(id: string, payload: Record<string, unknown>): Promise<void> {
+  /** A statement that keeps it, or what is new of it. `payload` must not hold the cookie's value. */
+  keep(id: string, payload: Record<string, unknown>): Statement {
     const userId = typeof payload['accountId'] === 'string' ? payload['accountId'] : null;
-    await this.database.commit([
-      sql`INSERT INTO oauth_browser (id_hash, uid, user_id, expires_at, payload)
+    return sql`INSERT INTO oauth_browser (id_hash, uid, user_id, expires_at, payload)
         VALUES (${sha256(id)}, ${String(payload['uid'])}, ${userId}, ${Number(payload['exp'])}, ${JSON.stringify(payload)})
-        ON CONFLICT (id_hash) DO UPDATE SET user_id = excluded.user_id, expires_at = excluded.expires_at, payload = excluded.payload`,
-    ]);
+        ON CONFLICT (id_hash) DO UPDATE SET user_id = excluded.user_id, expires_at = excluded.expires_at, payload = excluded.payload`;
   }
 
-  /** Signs a browser out, by its cookie's value. */
-  async end(id: string): Promise<void> {
-    await this.database.commit([this.database.remove(BrowserRow, { idHash: sha256(id) })]);
+  /** A statement that signs a browser out, by its cookie's value. */
+  end(id: string): Statement {
+    return this.database.remove(BrowserRow, { idHash: sha256(id) });
   }
 
   /** Signs a browser out, by its name. */

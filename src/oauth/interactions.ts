@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { Database, sql } from '../persistence/database.js';
+import { Database, expecting, sql, type Statement } from '../persistence/database.js';
 import { sha256 } from '../protocol/token.js';
 import { InteractionRow } from './interaction.entity.js';
 
@@ -19,8 +19,8 @@ export class Interactions {
     return { ...row.payload, returnTo, jti: uid };
   }
 
-  /** Keeps it, or what is new of it. */
-  async keep(uid: string, payload: Record<string, unknown>): Promise<void> {
+  /** A statement that keeps it, or what is new of it. */
+  keep(uid: string, payload: Record<string, unknown>): Statement {
     const { jti: _uid, session, ...rest } = payload as { jti?: unknown; session?: Record<string, unknown> };
     const params = rest as { params?: { client_id?: unknown }; returnTo?: unknown; exp?: unknown };
     // The browser's cookie value would stand here in clear; nothing reads it.
@@ -32,16 +32,13 @@ export class Interactions {
     };
     const clientId = typeof params.params?.client_id === 'string' ? params.params.client_id : null;
     const userId = typeof session?.['accountId'] === 'string' ? session['accountId'] : null;
-    await this.database.commit([
-      sql`INSERT INTO oauth_interaction (id, client_id, user_id, expires_at, payload)
+    return sql`INSERT INTO oauth_interaction (id, client_id, user_id, expires_at, payload)
         VALUES (${sha256(uid)}, ${clientId}, ${userId}, ${Number(params.exp)}, ${JSON.stringify(stored)})
-        ON CONFLICT (id) DO UPDATE SET user_id = excluded.user_id, expires_at = excluded.expires_at, payload = excluded.payload`,
-    ]);
+        ON CONFLICT (id) DO UPDATE SET user_id = excluded.user_id, expires_at = excluded.expires_at, payload = excluded.payload`;
   }
 
-  /** Ends it. @returns false: it had ended before, so of two requests to finish it one gets nothing */
-  async end(uid: string): Promise<boolean> {
-    const [rows] = await this.database.commit([this.database.remove(InteractionRow, { id: sha256(uid) })]);
-    return rows === 1;
+  /** A statement that ends it; the commit fails when it had ended before, so of two requests to finish it one gets nothing. */
+  end(uid: string): Statement {
+    return expecting(1, this.database.remove(InteractionRow, { id: sha256(uid) }));
   }
 }

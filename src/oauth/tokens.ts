@@ -71,11 +71,6 @@ export class Tokens {
     });
   }
 
-  /** Stores one at once. `payload` must not hold the value. */
-  async save(kind: TokenKind, value: string, payload: Record<string, unknown>): Promise<void> {
-    await this.database.commit([this.insert(kind, value, payload)]);
-  }
-
   /** null: unknown, or a code that too many wrong verifiers ended. While a refresh token is in its leeway it does not look consumed. */
   async find(kind: TokenKind, value: string): Promise<FoundToken | null> {
     const hash = sha256(value);

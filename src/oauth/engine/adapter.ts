@@ -1,4 +1,5 @@
 import { errors, type Adapter, type AdapterPayload } from 'oidc-provider';
+import type { Database, Statement } from '../../persistence/database.js';
 import type { ProofIds } from '../../access/proof-ids.js';
 import type { Browsers } from '../browsers.js';
 import type { Clients } from '../clients.js';
@@ -6,10 +7,11 @@ import type { Grants } from '../grants.js';
 import type { Interactions } from '../interactions.js';
 import type { Tokens } from '../tokens.js';
 import type { TokenKind } from '../token.entity.js';
-import { currentUnit } from './unit.js';
+import { currentNavigation, currentUnit } from './unit.js';
 
 /** The stores behind the engine's models. */
 export interface EngineStores {
+  readonly database: Database;
   readonly clients: Clients;
   readonly grants: Grants;
   readonly tokens: Tokens;
@@ -26,9 +28,9 @@ export function adapterFor(model: string, stores: EngineStores): Adapter {
     case 'Grant':
       return new GrantAdapter(stores.grants);
     case 'Session':
-      return new BrowserAdapter(stores.browsers);
+      return new BrowserAdapter(stores.browsers, stores.database);
     case 'Interaction':
-      return new InteractionAdapter(stores.interactions);
+      return new InteractionAdapter(stores.interactions, stores.database);
     case 'ReplayDetection':
       return new ProofIdAdapter(stores.proofIds);
     case 'AuthorizationCode':
@@ -43,7 +45,18 @@ export function adapterFor(model: string, stores: EngineStores): Adapter {
 
 /** Refuses everything: what a model does not need must never be called. */
 class UnusedAdapter implements Adapter {
-  constructor(protected readonly model: string) {}
+  constructor(
+    protected readonly model: string,
+    private readonly database?: Database,
+  ) {}
+
+  /** Inside a browser's request to `/authorize` it waits for the commit at its end. */
+  protected async write(key: string, statement: Statement): Promise<void> {
+    const navigation = currentNavigation();
+    if (navigation) navigation.write(key, statement);
+    else await this.database?.commit([statement]);
+  }
+
   async find(_id: string): Promise<AdapterPayload | undefined> {
     return undefined;
   }
@@ -95,8 +108,11 @@ class GrantAdapter extends UnusedAdapter {
 }
 
 class BrowserAdapter extends UnusedAdapter {
-  constructor(private readonly browsers: Browsers) {
-    super('Session');
+  constructor(
+    private readonly browsers: Browsers,
+    database: Database,
+  ) {
+    super('Session', database);
   }
 
   override async find(id: string): Promise<AdapterPayload | undefined> {
@@ -108,17 +124,20 @@ class BrowserAdapter extends UnusedAdapter {
   }
 
   override async upsert(id: string, { jti: _id, ...payload }: AdapterPayload): Promise<void> {
-    await this.browsers.keep(id, payload);
+    await this.write(`browser ${id}`, this.browsers.keep(id, payload));
   }
 
   override async destroy(id: string): Promise<void> {
-    await this.browsers.end(id);
+    await this.write(`browser ${id}`, this.browsers.end(id));
   }
 }
 
 class InteractionAdapter extends UnusedAdapter {
-  constructor(private readonly interactions: Interactions) {
-    super('Interaction');
+  constructor(
+    private readonly interactions: Interactions,
+    database: Database,
+  ) {
+    super('Interaction', database);
   }
 
   override async find(uid: string): Promise<AdapterPayload | undefined> {
@@ -126,12 +145,12 @@ class InteractionAdapter extends UnusedAdapter {
   }
 
   override async upsert(uid: string, payload: AdapterPayload): Promise<void> {
-    await this.interactions.keep(uid, { ...payload });
+    await this.write(`interaction ${uid}`, this.interactions.keep(uid, { ...payload }));
   }
 
   /** The engine ends an Interaction when its browser comes back to be sent on: only one such request may go on. */
   override async destroy(uid: string): Promise<void> {
-    if (!(await this.interactions.end(uid))) throw new errors.SessionNotFound('interaction session not found');
+    await this.write(`interaction ${uid}`, this.interactions.end(uid));
   }
 }
 
@@ -156,7 +175,7 @@ class TokenAdapter extends UnusedAdapter {
     private readonly kind: TokenKind,
     private readonly stores: EngineStores,
   ) {
-    super(kind);
+    super(kind, stores.database);
   }
 
   override async find(value: string): Promise<AdapterPayload | undefined> {
@@ -181,7 +200,7 @@ class TokenAdapter extends UnusedAdapter {
       unit.clientId = payload.clientId ?? unit.clientId;
       return;
     }
-    await this.stores.tokens.save(this.kind, value, payload);
+    await this.write(`token ${value}`, this.stores.tokens.insert(this.kind, value, payload));
   }
 
   override async consume(value: string): Promise<void> {

@@ -1,11 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Inject, Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
-import { Provider, type JWKS, type KoaContextWithOIDC } from 'oidc-provider';
+import { errors, Provider, type JWKS, type KoaContextWithOIDC } from 'oidc-provider';
 import { ProofIds } from '../../access/proof-ids.js';
 import { ScopeCatalogue } from '../../access/scope-catalogue.js';
 import { Events } from '../../audit/events.js';
 import { Settings } from '../../config/settings.js';
-import { Database } from '../../persistence/database.js';
+import { CommitConflict, Database } from '../../persistence/database.js';
+import { DatabaseUnavailable } from '../../persistence/faults.js';
 import { Seals } from '../../persistence/seals.js';
 import { isDocumentUrl, isFault, readClientMetadata } from '../../protocol/client-metadata.js';
 import { isUsable, redirectMatches } from '../../protocol/redirect-uri.js';
@@ -24,6 +25,7 @@ import { configurationOf } from './configuration.js';
 import type { KnownScopes } from './request-fixes.js';
 import { SignInTraces } from './sign-in-traces.js';
 import { TokenRequests } from './token-requests.js';
+import { inNavigation, Navigation } from './unit.js';
 
 /** How often each node looks for a rotated signing key. */
 const KEY_POLL_MS = 30_000;
@@ -209,6 +211,7 @@ export class Engine implements OnModuleInit, OnApplicationShutdown {
         {
           settings: this.settings,
           stores: {
+            database: this.database,
             clients: this.clients,
             grants: this.grants,
             tokens: this.tokens,
@@ -231,11 +234,30 @@ export class Engine implements OnModuleInit, OnApplicationShutdown {
     replaceModelParts(provider);
     provider.use((ctx, next) => this.tokenRequests.commitAround(ctx as KoaContextWithOIDC, next));
     provider.use((ctx, next) => this.errors.guardRedirects(ctx as KoaContextWithOIDC, next));
+    provider.use((ctx, next) => this.#commitAround(ctx as KoaContextWithOIDC, next));
     provider.on('server_error', (ctx: KoaContextWithOIDC, error: Error) => this.errors.explain(ctx, error));
     provider.on('interaction.started', (ctx: KoaContextWithOIDC) => this.traces.began(ctx));
     provider.on('grant.error', (ctx: KoaContextWithOIDC, error: Error) => this.tokenRequests.noteRefusal(ctx, error));
     (provider as NodeJS.EventEmitter).on('error', (error: Error) => this.#log.error(error.stack ?? error.message));
     return provider;
+  }
+
+  /** Koa middleware: one commit for each request of a browser. */
+  async #commitAround(ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> {
+    if (!ctx.path.startsWith('/authorize')) return next();
+    const navigation = new Navigation();
+    await inNavigation(navigation, next);
+    try {
+      if (navigation.statements.length > 0) await this.database.commit(navigation.statements);
+    } catch (error) {
+      // Only the end of an Interaction is conditional: another request has just finished it.
+      if (!(error instanceof CommitConflict) && !(error instanceof DatabaseUnavailable)) throw error;
+      const shown =
+        error instanceof CommitConflict ? new errors.SessionNotFound('interaction session not found') : error;
+      ctx.remove('Location');
+      ctx.status = 400;
+      await this.errors.render(ctx, { error: 'invalid_request', error_description: 'the sign-in is over' }, shown);
+    }
   }
 
   /** Every URL comes from GATEHOUSE_PUBLIC_URL, never from `Host` or `X-Forwarded-*` (security.md 45). */

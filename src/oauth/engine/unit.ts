@@ -19,7 +19,35 @@ export class TokenUnit {
   wrongVerifierFor: string | null = null;
 }
 
+/**
+ * What one request of a browser to `/authorize` writes: Interaction, browser, code. Committed at once before the answer leaves, so that a code exists
+ * exactly when its Interaction has ended, and a request costs one commit.
+ */
+export class Navigation {
+  readonly #writes = new Map<string, Statement>();
+
+  /** The latest write of a key counts, at the place of its first. */
+  write(key: string, statement: Statement): void {
+    this.#writes.set(key, statement);
+  }
+
+  get statements(): readonly Statement[] {
+    return [...this.#writes.values()];
+  }
+}
+
 const units = new AsyncLocalStorage<TokenUnit>();
+const navigations = new AsyncLocalStorage<Navigation>();
+
+/** Runs one request to `/authorize`; `currentNavigation` finds `navigation` meanwhile. */
+export function inNavigation<T>(navigation: Navigation, run: () => Promise<T>): Promise<T> {
+  return navigations.run(navigation, run);
+}
+
+/** undefined: not inside a request to `/authorize`, so writes happen at once. */
+export function currentNavigation(): Navigation | undefined {
+  return navigations.getStore();
+}
 
 /** Runs one `/token` request; `currentUnit` finds `unit` meanwhile. */
 export function inUnit<T>(unit: TokenUnit, run: () => Promise<T>): Promise<T> {
