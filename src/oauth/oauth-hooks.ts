@@ -2,7 +2,7 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import { DatabaseUnavailable } from '../persistence/faults.js';
-import { openCorsHeaders, openPreflightHeaders } from '../protocol/cors.js';
+import { openCorsHeaders, preflightHeaders } from '../protocol/cors.js';
 
 /** Bodies of OAuth endpoints, bytes. */
 const MAX_BODY = 64 * 1024;
@@ -40,7 +40,7 @@ export class OauthHooks {
       if (request.method !== 'OPTIONS') return done();
       void reply
         .code(204)
-        .headers(openPreflightHeaders(['GET', 'HEAD']))
+        .headers({ ...openCorsHeaders, ...preflightHeaders(['GET', 'HEAD', 'OPTIONS']) })
         .send();
     });
   }
@@ -52,7 +52,10 @@ export class OauthHooks {
     route.onRequest = (request, reply, done) => {
       if (config.cors) setHeaders(reply, openCorsHeaders);
       if (request.method === 'OPTIONS' && config.cors) {
-        void reply.code(204).headers(openPreflightHeaders(config.methods)).send();
+        void reply
+          .code(204)
+          .headers({ ...openCorsHeaders, ...preflightHeaders([...config.methods, 'OPTIONS']) })
+          .send();
         return;
       }
       if (config.methods.includes(request.method)) return done();
