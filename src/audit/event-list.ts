@@ -84,12 +84,20 @@ function conditions(filter: EventFilter): Statement[] {
   ].filter((condition) => condition !== false);
 }
 
-function eventOf({ user_id: userId, client_id: clientId, grant_id: grantId, detail, ...rest }: Raw): EventRow {
+// Member by member: of an object spread the engine makes objects of their own shape, which outlive the young generation; an export then grew by 100 MiB.
+function eventOf(raw: Raw): EventRow {
   return {
-    ...rest,
-    userId,
-    clientId,
-    grantId,
-    detail: detail === null ? null : (JSON.parse(detail) as Record<string, unknown>),
+    id: raw.id,
+    at: raw.at,
+    type: raw.type,
+    outcome: raw.outcome,
+    actor: raw.actor,
+    userId: raw.user_id,
+    clientId: raw.client_id,
+    grantId: raw.grant_id,
+    provider: raw.provider,
+    ip: raw.ip,
+    reference: raw.reference,
+    detail: raw.detail === null ? null : (JSON.parse(raw.detail) as Record<string, unknown>),
   };
 }
