@@ -9,6 +9,7 @@ import { PageFilter } from '../oauth/pages/page.filter.js';
 import { referenceOf } from '../oauth/pages/reference.js';
 import { sendOn, sendPage } from '../oauth/pages/send-page.js';
 import { SignIn } from '../oauth/sign-in.js';
+import { UpstreamFarewells } from '../oauth/upstream-farewells.js';
 import { UpstreamTokenVault } from '../oauth/upstream-token-vault.js';
 import { Database } from '../persistence/database.js';
 import { LoginRefused, UpstreamUnavailable } from '../providers/contract.js';
@@ -32,6 +33,7 @@ export class IdentitiesController {
     @Inject(Users) private readonly users: Users,
     @Inject(Providers) private readonly providers: Providers,
     @Inject(UpstreamTokenVault) private readonly vault: UpstreamTokenVault,
+    @Inject(UpstreamFarewells) private readonly farewells: UpstreamFarewells,
     @Inject(Database) private readonly database: Database,
     @Inject(CallerAddresses) private readonly addresses: CallerAddresses,
   ) {}
@@ -98,11 +100,13 @@ export class IdentitiesController {
     const space = identity.indexOf(' ');
     const account = { provider: identity.slice(0, space), subject: identity.slice(space + 1) };
     const { id: userId } = signedIn.user;
+    const giveBack = await this.farewells.prepare(userId, account.provider);
     const done = await this.users.unlink(userId, account, {
       ip: this.addresses.of(request.raw),
       // Tools must not go on acting as an account that the person has taken away.
       alsoRemove: [this.vault.forget(userId, account.provider)],
     });
+    if (done) giveBack();
     sendOn(reply, done ? '/account?done=unlinked' : '/account');
   }
 

@@ -2,6 +2,7 @@ import { Inject } from '@nestjs/common';
 import { PersonalTokenList } from '../access/personal-token-list.js';
 import { EventList } from '../audit/event-list.js';
 import { GrantList } from '../oauth/grant-list.js';
+import { UpstreamFarewells } from '../oauth/upstream-farewells.js';
 import type { Key } from '../persistence/keyset.js';
 import { type Person, UserList } from '../users/user-list.js';
 import { Users } from '../users/users.js';
@@ -29,6 +30,7 @@ export class UsersController {
     @Inject(GrantList) private readonly grants: GrantList,
     @Inject(PersonalTokenList) private readonly tokens: PersonalTokenList,
     @Inject(EventList) private readonly events: EventList,
+    @Inject(UpstreamFarewells) private readonly farewells: UpstreamFarewells,
   ) {}
 
   @Serves(listUsers)
@@ -56,7 +58,9 @@ export class UsersController {
 
   @Serves(eraseUser)
   async erase({ params, by }: Ask<typeof eraseUser>): Promise<undefined> {
+    const giveBack = await this.farewells.prepare(params.id);
     if (!(await this.users.erase(params.id, by))) throw notFound('user');
+    giveBack();
   }
 
   @Serves(listUserGrants)

@@ -39,6 +39,7 @@ import { SignInAsk } from './sign-in-ask.js';
 import { SignIn } from './sign-in.js';
 import { SigningKeys } from './signing-keys.js';
 import { Tokens } from './tokens.js';
+import { UpstreamFarewells } from './upstream-farewells.js';
 import { UpstreamTokenVault } from './upstream-token-vault.js';
 import { FreshUpstreamTokens } from './upstream-tokens.js';
 
@@ -55,6 +56,7 @@ const stores: Provider[] = [
   ProofIds,
   SigningKeys,
   Tokens,
+  UpstreamFarewells,
   UpstreamTokenVault,
 ];
 const walk: Provider[] = [BrowserCookies, Connections, PageHooks, SignIn, SignInAsk];

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { Events } from '../../src/audit/events.js';
 import { readEnvironment } from '../../src/config/environment.js';
 import type { Settings } from '../../src/config/settings.js';
+import { UpstreamFarewells } from '../../src/oauth/upstream-farewells.js';
 import { UpstreamTokenVault } from '../../src/oauth/upstream-token-vault.js';
 import { DEAD, FreshUpstreamTokens } from '../../src/oauth/upstream-tokens.js';
 import { Database, sql } from '../../src/persistence/database.js';
@@ -165,6 +166,20 @@ describe.each(databases())('upstream tokens for tools on $name', (kind) => {
   it('callers who signed in with no account are told so', async () => {
     await expect(one.tokenFor({ ...ALICE, user: null }, 'oidc')).rejects.toThrow(UpstreamReconnectNeeded);
     await expect(one.tokenFor({ ...ALICE, user: { id: 'nobody' } }, 'oidc')).rejects.toThrow(UpstreamReconnectNeeded);
+  });
+
+  it('what is taken away here is revoked there, and only then', async () => {
+    const tokens = await connect();
+    const providers = new Providers(settings.providers, house);
+    const farewells = new UpstreamFarewells(database(), providers, vault);
+    const giveBack = await farewells.prepare('u1', 'oidc');
+    const other = await farewells.prepare('u1', 'github');
+    await database().commit([vault.forget('u1', 'oidc')]);
+    other();
+    expect(fake.knows(tokens.refreshToken ?? '')).toBe(true);
+    giveBack();
+    while (fake.knows(tokens.refreshToken ?? '')) await new Promise((resolve) => setImmediate(resolve));
+    expect(fake.count('POST /revoke')).toBe(1);
   });
 
   it('no token stands in the database in clear', async () => {

@@ -25,6 +25,8 @@ class CalendarTools {
   }
 }
 
+const ADMIN = 'an-admin-token-of-thirty-two-characters';
+
 describe('several ways in at once', () => {
   let github: FakeGitHub;
   let google: FakeOidc;
@@ -43,6 +45,7 @@ describe('several ways in at once', () => {
       port: await freePort(),
       tools: [CalendarTools],
       env: {
+        GATEHOUSE_ADMIN_TOKEN: ADMIN,
         GATEHOUSE_PROVIDERS: 'google,github,static-token,partner:jwt',
         GATEHOUSE_GITHUB_CLIENT_ID: 'gh-client',
         GATEHOUSE_GITHUB_CLIENT_SECRET: 'gh-secret',
@@ -141,6 +144,24 @@ describe('several ways in at once', () => {
 
   it('a caller without an account at that provider is told which one the tool needs', async () => {
     expect(await textOf(TOKEN, 'calendar')).toContain('This tool needs your Google account');
+  });
+
+  it('erasing a person revokes their tokens at the upstream too', async () => {
+    google.person = { ...google.person, sub: 'bob-2', email: 'bob@acme.example' };
+    const { accessToken } = await signIn(client, { button: 'provider=google' });
+    expect(await textOf(accessToken, 'calendar')).toContain('bob@acme.example');
+    const used =
+      google.requests.findLast(({ url }) => url.pathname === '/v1/userinfo')?.headers.authorization?.slice(7) ?? '';
+    const admin = { authorization: `Bearer ${ADMIN}` };
+    const list = (await (await fetch(`${gatehouse.url}/admin/v1/users`, { headers: admin })).json()) as {
+      items: { id: string; email: string }[];
+    };
+    const bob = list.items.find(({ email }) => email === 'bob@acme.example');
+    const erased = await fetch(`${gatehouse.url}/admin/v1/users/${bob?.id}`, { method: 'DELETE', headers: admin });
+    expect(erased.status).toBeLessThan(300);
+    while (google.count('POST /revoke') === 0) await new Promise((resolve) => setImmediate(resolve));
+    expect(google.requests.findLast(({ url }) => url.pathname === '/revoke')?.form.get('token')).not.toBe(used);
+    expect((await callTool(gatehouse.mcpUrl, accessToken, 'whoami')).status).toBe(401);
   });
 
   it('sec-47: no upstream token, code or secret is in the log', () => {
