@@ -34,6 +34,7 @@ export { remote } from './providers/remote/remote.verifier.js';
 export { staticToken } from './providers/static-token/static-token.verifier.js';
 export { Call, Caller, Prompt, Resource, ResourceTemplate, Scopes, Tool, Upstream } from './mcp/decorators.js';
 export type { McpCall } from './mcp/call.js';
+export type { TemplateVariables } from './mcp/handler-types.js';
 export { Changes } from './mcp/changes.js';
 export { ToolError } from './mcp/tool-error.js';
 export { UpstreamRefused } from './providers/upstream-tokens.js';
