@@ -203,7 +203,9 @@ describe('the one door out', () => {
   ] as const)('an upstream that answers with %s is a failure of kind %s', async (fault, kind) => {
     const fake = await fakeServer();
     fake.fault('*', fault);
-    expect((await failureOf(outbound().send(new URL('/x', fake.origin), { timeoutMs: 300 }))).kind).toBe(kind);
+    expect(
+      (await failureOf(outbound().send(new URL('/x', fake.origin), fault === 'hang' ? { timeoutMs: 300 } : {}))).kind,
+    ).toBe(kind);
   });
 
   it('a time-out covers the whole exchange, body included', async () => {

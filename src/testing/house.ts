@@ -2,19 +2,22 @@ import { HttpOutbound } from '../outbound/http-outbound.js';
 import type { Outbound, OutboundRequest, OutboundResponse } from '../outbound/outbound.js';
 import type { ProviderHouse } from '../providers/contract.js';
 
-/** A house for one provider under test: its log lines, and an outbound that loses patience soon. */
+/** A house for one provider under test: its log lines, and an outbound whose patience can be shortened. */
 export interface TestHouse extends ProviderHouse {
   readonly lines: string[];
+  /** Requests fail after this many milliseconds from now on, so that silent upstreams do not slow tests down; undefined: as in production. */
+  hurry(patienceMs: number | undefined): void;
   close(): Promise<void>;
 }
 
-/** @param patienceMs every request fails after this time, so that silent upstreams do not slow tests down */
-export function testHouse(over: Partial<ProviderHouse> = {}, patienceMs = 400): TestHouse {
+/** @param over replaces parts of it */
+export function testHouse(over: Partial<ProviderHouse> = {}): TestHouse {
   const lines: string[] = [];
+  let patienceMs: number | undefined;
   const http = new HttpOutbound();
   const outbound: Outbound = {
     send(url: URL, request: OutboundRequest = {}): Promise<OutboundResponse> {
-      return http.send(url, { ...request, timeoutMs: Math.min(request.timeoutMs ?? patienceMs, patienceMs) });
+      return http.send(url, patienceMs === undefined ? request : { ...request, timeoutMs: patienceMs });
     },
   };
   return {
@@ -26,6 +29,7 @@ export function testHouse(over: Partial<ProviderHouse> = {}, patienceMs = 400): 
     log: { warn: (line) => lines.push(`warn ${line}`), error: (line) => lines.push(`error ${line}`) },
     ...over,
     lines,
+    hurry: (ms) => (patienceMs = ms),
     close: () => http.onApplicationShutdown(),
   };
 }

@@ -241,9 +241,10 @@ function faultCases(
   faults: Readonly<Record<string, FakeAnswer>>,
 ): ContractCase[] {
   const cases = Object.entries(faults).map(([name, answer]) =>
-    scene(`the ${route} endpoint ${name}: try again`, async ({ provider, fake, fixture }) => {
+    scene(`the ${route} endpoint ${name}: try again`, async ({ provider, fake, fixture, house }) => {
       const { callback, memo } = await begin(provider);
       fake.fault(fixture.routes[route], answer);
+      if (answer === 'hang') house.hurry(300);
       await assert.rejects(provider.finish(callback, memo, CALLBACK), UpstreamUnavailable);
       assert.ok(!fake.requests.some(({ url }) => url.pathname === '/elsewhere'), 'a redirect was followed');
     }),

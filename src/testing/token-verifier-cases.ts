@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ProviderHouse, type TokenVerifier, UpstreamUnavailable } from '../providers/contract.js';
 import type { FakeAnswer, FakeServer } from './fake-server.js';
-import { testHouse } from './house.js';
+import { testHouse, type TestHouse } from './house.js';
 import type { ContractCase } from './login-provider-cases.js';
 
 /** A token verifier beside the fake that decides. */
@@ -54,14 +54,14 @@ const JUNK = [
 export function tokenVerifierCases({ open, bad, hasUpstream }: VerifierSuite): ContractCase[] {
   const scene = (
     name: string,
-    play: (fixture: VerifierFixture, verifier: TokenVerifier) => Promise<void>,
+    play: (fixture: VerifierFixture, verifier: TokenVerifier, house: TestHouse) => Promise<void>,
   ): ContractCase => ({
     name,
     run: async () => {
       const fixture = await open();
       const house = testHouse();
       try {
-        await play(fixture, fixture.create(house, 'under-test'));
+        await play(fixture, fixture.create(house, 'under-test'), house);
       } finally {
         await fixture.fake?.close();
         await house.close();
@@ -104,13 +104,18 @@ export function tokenVerifierCases({ open, bad, hasUpstream }: VerifierSuite): C
       }),
     ),
     ...faults.map(([name, answer]) =>
-      scene(`sec-35: an upstream that ${name} leaves the token undecided, never refused`, async (fixture, verifier) => {
-        const token = await fixture.good(['mcp']);
-        fixture.fake?.fault(fixture.route ?? '*', answer);
-        await assert.rejects(verifier.verify(token), UpstreamUnavailable);
-        fixture.fake?.mend();
-        assert.ok(await verifier.verify(token), 'a good token is refused after the upstream came back');
-      }),
+      scene(
+        `sec-35: an upstream that ${name} leaves the token undecided, never refused`,
+        async (fixture, verifier, house) => {
+          const token = await fixture.good(['mcp']);
+          fixture.fake?.fault(fixture.route ?? '*', answer);
+          if (answer === 'hang') house.hurry(300);
+          await assert.rejects(verifier.verify(token), UpstreamUnavailable);
+          fixture.fake?.mend();
+          house.hurry(undefined);
+          assert.ok(await verifier.verify(token), 'a good token is refused after the upstream came back');
+        },
+      ),
     ),
   ];
 }

@@ -44,7 +44,7 @@ describe.each(databases())('upstream tokens for tools on $name', (kind) => {
     place = await kind.create();
     fake = await new FakeOidc().listen();
     fake.alwaysRefreshes = true;
-    house = testHouse({}, 3000);
+    house = testHouse();
     const env = {
       GATEHOUSE_DATABASE_URL: place.url,
       GATEHOUSE_SECRET: randomBytes(32).toString('base64'),

@@ -144,6 +144,7 @@ describe('oidc', () => {
   ];
   it.each(discovery)('discovery that answers %s is an outage', async (_, answer) => {
     const provider = await open((fake) => fake.fault('GET /.well-known/openid-configuration', answer));
+    if (answer === 'hang') house.hurry(300);
     await expect(provider.start({ state: 's', callbackUrl: CALLBACK, scopes: [] })).rejects.toThrow(
       UpstreamUnavailable,
     );
