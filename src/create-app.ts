@@ -4,8 +4,12 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 
 /** What the Fastify adapter needs so that Gatehouse keeps its contract; pass it to your own `new FastifyAdapter(…)` too. */
 export const adapterOptions = {
-  /** `/mcp/` is served like `/mcp`, never redirected: a redirect loses the bearer token. */
-  routerOptions: { ignoreTrailingSlash: true },
+  routerOptions: {
+    /** `/mcp/` is served like `/mcp`, never redirected: a redirect loses the bearer token. */
+    ignoreTrailingSlash: true,
+    /** Ids of metadata document clients are URLs: with the router's own limit of 100 characters they would be unknown addresses. */
+    maxParamLength: 2048,
+  },
   /** Addresses come from the socket; `GATEHOUSE_TRUSTED_PROXIES` decides about headers. */
   trustProxy: false,
   /** Idle keep-alive connections end at shutdown instead of holding it up. */
