@@ -90,7 +90,7 @@ export class Revocations implements OnModuleInit, OnApplicationShutdown {
 
   async onModuleInit(): Promise<void> {
     const newest = await this.database.row<{ id: number | null }>(sql`SELECT MAX(id) AS id FROM revocation_log`);
-    this.#highest = Number(newest?.id ?? 0);
+    this.#highest = newest?.id ?? 0;
     for (const { id } of await this.#window()) this.#seen.add(id);
     this.#heardAt = performance.now();
     await this.notifications.listen(CHANNEL, () => this.#pollAtOnce());

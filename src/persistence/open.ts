@@ -75,7 +75,6 @@ function reasonOf(cause: unknown): string {
 }
 
 /** int8 as number (epoch seconds and counts fit), everything else as the driver does it. */
-const INT8 = 20;
-function getTypeParser(oid: number, format?: 'text' | 'binary'): unknown {
-  return oid === INT8 ? Number : pg.types.getTypeParser(oid, format as 'text');
+function getTypeParser(oid: Parameters<typeof pg.types.getTypeParser>[0], format?: 'text'): unknown {
+  return oid === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(oid, format);
 }

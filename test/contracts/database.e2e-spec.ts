@@ -32,7 +32,7 @@ describe.each(databases())('the database on $name', (kind) => {
   });
 
   const countOf = async (type: string): Promise<number> =>
-    Number((await database.row<{ n: number }>(sql`SELECT COUNT(*) AS n FROM event WHERE type = ${type}`))!.n);
+    (await database.row<{ n: number }>(sql`SELECT COUNT(*) AS n FROM event WHERE type = ${type}`))!.n;
 
   it('commits all statements and says how many rows each touched', async () => {
     const affected = await database.commit([
