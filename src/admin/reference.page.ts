@@ -1,4 +1,4 @@
-import { html, type Html } from '../oauth/pages/html.js';
+import { type Hole, html, type Html } from '../oauth/pages/html.js';
 import { type Page, page } from '../oauth/pages/layout.js';
 import { openApiDocument } from './openapi.js';
 import type { Operation } from './operation.js';
@@ -61,7 +61,7 @@ export function referencePage(server: string): Page {
 function section(one: Operation, described: Described): Html {
   return html`<details>
     <summary>${one.method.toUpperCase()} ${one.path} <span class="soft">${one.summary}</span></summary>
-    ${one.description ? html`<p>${one.description}</p>` : null}
+    ${one.description ? html`<p>${prose(one.description)}</p>` : null}
     ${
       described.parameters
         ? html`<table>
@@ -78,7 +78,7 @@ function section(one: Operation, described: Described): Html {
                   html`<tr>
                     <td><code>${parameter.name}</code>${parameter.required ? ' (required)' : ''}</td>
                     <td>${parameter.in}</td>
-                    <td>${parameter.description ?? ''} <code>${JSON.stringify(parameter.schema)}</code></td>
+                    <td>${prose(parameter.description ?? '')} <code>${JSON.stringify(parameter.schema)}</code></td>
                   </tr>`,
               )}
             </tbody>
@@ -91,9 +91,11 @@ function section(one: Operation, described: Described): Html {
         : null
     }
     <p class="small soft">
-      ${Object.entries(described.responses)
-        .map(([status, { description }]) => `${status} ${description}`)
-        .join(' · ')}
+      ${prose(
+        Object.entries(described.responses)
+          .map(([status, { description }]) => `${status} ${description}`)
+          .join(' · '),
+      )}
     </p>
   </details>`;
 }
@@ -115,4 +117,9 @@ function lines(schema: unknown): Html {
         html`<li>${name}${required.includes(name) ? '' : ' (optional)'} <code>${JSON.stringify(property)}</code></li>`,
     )}
   </ul>`;
+}
+
+/** Text whose backticks mark code. */
+function prose(text: string): readonly Hole[] {
+  return text.split('`').map((part, i) => (i % 2 === 1 ? html`<code>${part}</code>` : part));
 }
