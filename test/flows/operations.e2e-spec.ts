@@ -28,7 +28,7 @@ const command = async (...args: string[]) => {
   return { code: await run.exit, stdout: run.stdout(), stderr: run.stderr() };
 };
 
-describe('a laptop user', () => {
+describe('a laptop user', { timeout: 90_000 }, () => {
   it('starts with nothing, gets one token with client configuration, calls hello, and ends it by SIGTERM with exit 0', async () => {
     const { run, url } = await serve();
     const token = /gth_pat_[\w-]{49}/.exec(run.stdout())?.[0] ?? '';

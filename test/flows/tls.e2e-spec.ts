@@ -27,7 +27,7 @@ const nameServed = (port: number) =>
     }).on('error', reject);
   });
 
-it('serves https, and takes a renewed certificate into use without a restart', async () => {
+it('serves https, and takes a renewed certificate into use without a restart', { timeout: 90_000 }, async () => {
   makeCertificate('first');
   const port = await freePort();
   const files = { GATEHOUSE_TLS_CERT_FILE: 'tls.pem', GATEHOUSE_TLS_KEY_FILE: 'tls.key' };
