@@ -36,7 +36,11 @@ export async function slice<Row>(database: Database, listing: Listing): Promise<
   const rows = await database.rows<Row>(
     conditions.length === 0 ? concat([from, ordered]) : concat([from, raw(' WHERE '), allOf(conditions), ordered]),
   );
-  return { rows: rows.slice(0, limit), more: rows.length > limit };
+  const more = rows.length > limit;
+  const page = rows.splice(0, limit);
+  // The driver's timer for each query holds its result until an old-space collection: with the rows in it, an export of a million rows grew by 140 MiB.
+  rows.length = 0;
+  return { rows: page, more };
 }
 
 /** `a AND b AND c`. */
