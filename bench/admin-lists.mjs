@@ -61,7 +61,7 @@ async function sqliteDatabase(name) {
       for (const [table, row] of rows) {
         const columns = Object.keys(row);
         if (!statements.has(table))
-          statements.set(table, database.prepare(`INSERT INTO ${table} (${columns}) VALUES (${columns.map(() => '?')})`)); // prettier-ignore
+          statements.set(table, database.prepare(`INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`)); // prettier-ignore
         statements.get(table).run(Object.values(row).map((value) => (value === false ? 0 : value)));
       }
       database.exec('COMMIT');

@@ -23,6 +23,12 @@ export interface NewPersonalToken {
 /** Seconds after which the owner of a personal token is looked up again. */
 const OWNER_RECHECK_SECONDS = 900;
 
+/** The person a token belongs to. */
+export interface TokenOwner {
+  readonly user: NonNullable<Principal['user']>;
+  readonly roles: readonly string[];
+}
+
 interface FoundToken {
   id: string;
   user_id: string | null;
@@ -36,8 +42,7 @@ interface FoundToken {
 @Injectable()
 export class PersonalTokens implements TokenVerifier {
   readonly id = 'personal-token';
-  #owner: (userId: string) => Promise<{ user: NonNullable<Principal['user']>; roles: readonly string[] } | null> =
-    async () => null;
+  #owner: (userId: string) => Promise<TokenOwner | null> = async () => null;
 
   constructor(
     private readonly database: Database,
@@ -53,9 +58,7 @@ export class PersonalTokens implements TokenVerifier {
   }
 
   /** How a person's tokens find their owner; null: blocked or gone. Set by the room that knows users. */
-  findOwnersBy(
-    find: (userId: string) => Promise<{ user: NonNullable<Principal['user']>; roles: readonly string[] } | null>,
-  ): void {
+  findOwnersBy(find: (userId: string) => Promise<TokenOwner | null>): void {
     this.#owner = find;
   }
 

@@ -1,5 +1,5 @@
-import { Inject, Injectable, Logger, Optional } from '@nestjs/common';
-import { PersonalTokens } from '../access/personal-tokens.js';
+import { Inject, Injectable, Logger, type OnModuleInit, Optional } from '@nestjs/common';
+import { PersonalTokens, type TokenOwner } from '../access/personal-tokens.js';
 import { Revocations } from '../access/revocations.js';
 import { Events } from '../audit/events.js';
 import { Settings } from '../config/settings.js';
@@ -39,7 +39,7 @@ type Departure = 'not-admitted' | 'upstream-dead' | 'not-checked-for-a-day';
  * Somebody who left the organisation loses access; an upstream that is down or cannot say leaves the last verdict standing for a day.
  */
 @Injectable()
-export class Admission {
+export class Admission implements OnModuleInit {
   readonly #log = new Logger('Admission');
   readonly #checking = new Map<string, Promise<boolean>>();
 
@@ -52,14 +52,17 @@ export class Admission {
     @Inject(UpstreamTokenVault) private readonly vault: UpstreamTokenVault,
     @Inject(Revocations) private readonly revocations: Revocations,
     @Inject(Events) private readonly events: Events,
-    @Inject(PersonalTokens) personalTokens: PersonalTokens,
+    @Inject(PersonalTokens) private readonly personalTokens: PersonalTokens,
     @Optional() @Inject(UPSTREAM_TOKENS) private readonly upstream?: UpstreamTokenSource,
   ) {
     revocations.hold({
       cutOff: () => [],
       erase: (userId) => [this.database.remove(AdmissionRow, { userId })],
     });
-    personalTokens.findOwnersBy((userId) => this.#owner(userId));
+  }
+
+  onModuleInit(): void {
+    this.personalTokens.findOwnersBy((userId) => this.#owner(userId));
   }
 
   /**
@@ -227,15 +230,13 @@ export class Admission {
   }
 
   /** The owner of a personal token. Their admission is checked behind the call: no tool call waits for an upstream. */
-  async #owner(userId: string): Promise<Awaited<ReturnType<Parameters<PersonalTokens['findOwnersBy']>[0]>>> {
-    const user = await this.users.find(userId);
-    if (user?.status !== 'active') return null;
-    if (!this.#isOpenToAll)
+  async #owner(userId: string): Promise<TokenOwner | null> {
+    const owner = await this.users.owner(userId);
+    if (owner && !this.#isOpenToAll)
       this.#checkAnyWayIn(userId).catch((error: unknown) =>
         this.#log.warn(`whether user ${userId} may stay could not be checked: ${String(error)}`),
       );
-    const { id, name, email, roles } = user;
-    return { user: { id, name: name ?? undefined, email: email ?? undefined }, roles };
+    return owner;
   }
 }
 

@@ -1,7 +1,12 @@
 import { Module } from '@nestjs/common';
+import { PersonalTokens } from '../access/personal-tokens.js';
 import { UserList } from './user-list.js';
 import { Users } from './users.js';
 
-/** People. */
+/** People. Their personal tokens find them whether or not anybody can log in now. */
 @Module({ providers: [UserList, Users], exports: [UserList, Users] })
-export class UsersModule {}
+export class UsersModule {
+  constructor(users: Users, personalTokens: PersonalTokens) {
+    personalTokens.findOwnersBy((userId) => users.owner(userId));
+  }
+}

@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import type { TokenOwner } from '../access/personal-tokens.js';
 import { Revocations } from '../access/revocations.js';
 import { Events } from '../audit/events.js';
 import { Settings } from '../config/settings.js';
@@ -49,6 +50,13 @@ export class Users {
   /** null: no such person. */
   async find(id: string): Promise<UserRow | null> {
     return this.database.repository(UserRow).findOneBy({ id });
+  }
+
+  /** Who a personal token of theirs acts for; null: blocked or gone. */
+  async owner(id: string): Promise<TokenOwner | null> {
+    const user = await this.find(id);
+    if (user?.status !== 'active') return null;
+    return { user: { id, name: user.name ?? undefined, email: user.email ?? undefined }, roles: user.roles };
   }
 
   /** null: nobody has signed in with it. */

@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { PersonalTokens } from '../../src/access/personal-tokens.js';
 import { Revocations } from '../../src/access/revocations.js';
+import { Database } from '../../src/persistence/database.js';
+import { UserRow } from '../../src/users/user.entity.js';
+import { Users } from '../../src/users/users.js';
 import { databases, type TestDatabase } from '../databases.js';
 import { startGatehouse, type RunningGatehouse } from '../gatehouse.js';
 
@@ -72,5 +75,37 @@ describe.each(databases())('a revoked token, two nodes on one $name database', (
     const rows = await nodes[0]!.app.get(PersonalTokens).all();
     expect(rows.length).toBeGreaterThan(0);
     expect(JSON.stringify(rows)).not.toContain(token.slice(12));
+  });
+});
+
+describe('a personal token of a person', () => {
+  it('works on an installation on which nobody can log in any more, until the person is blocked', async () => {
+    const place = await databases()[0]!.create();
+    const gatehouse = await startGatehouse({ env: { GATEHOUSE_DATABASE_URL: place.url } });
+    try {
+      const database = gatehouse.app.get(Database);
+      const person = {
+        id: 'person-1',
+        name: 'Ohad',
+        email: null,
+        avatar: null,
+        roles: [],
+        ruleRoles: [],
+        createdAt: 1,
+        lastSeenAt: 1,
+      };
+      await database.commit([database.insert(UserRow, { ...person, status: 'active' })]);
+      const wanted = { name: 'laptop', userId: 'person-1', scopes: ['mcp'], expiresAt: null, actor: 'person-1' };
+      const { token } = await gatehouse.app.get(PersonalTokens).create(wanted);
+      expect(await statusOf(gatehouse, token)).toBe(200);
+      const users = gatehouse.app.get(Users);
+      const owner = await users.find('person-1');
+      expect(owner).not.toBeNull();
+      await users.change(owner!, { status: 'blocked' }, { actor: 'admin-token' });
+      expect(await statusOf(gatehouse, token)).toBe(401);
+    } finally {
+      await gatehouse.close();
+      await place.drop();
+    }
   });
 });
