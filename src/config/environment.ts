@@ -21,7 +21,7 @@ export function processEnvironment(): Environment {
 }
 
 /** Not settings of the server, but found in shells that start one: read by `gatehouse client`, and by the tests. */
-const OF_OTHERS = ['GATEHOUSE_TOKEN', 'GATEHOUSE_TEST_POSTGRES'] as const;
+const OF_OTHERS = ['GATEHOUSE_TOKEN', 'GATEHOUSE_TEST_POSTGRES', 'GATEHOUSE_TEST_PICTURES'] as const;
 const PROVIDERS = 'GATEHOUSE_PROVIDERS';
 
 /**

@@ -76,11 +76,12 @@ export async function listener(): Promise<{ url: string; calls: URL[]; close(): 
 /** The widths of the screenshots: a laptop and a phone. */
 export const WIDTHS = [1280, 390] as const;
 
-/** Pictures of a page at both widths into docs/images. */
+/** Shows a page at both widths; with `GATEHOUSE_TEST_PICTURES` set, the pictures of docs/images are taken anew. */
 export async function picture(page: Page, name: string): Promise<void> {
   for (const width of WIDTHS) {
     await page.setViewportSize({ width, height: width > 500 ? 900 : 844 });
-    await page.screenshot({ path: `docs/images/${name}-${width}.png`, fullPage: true });
+    if (process.env['GATEHOUSE_TEST_PICTURES'])
+      await page.screenshot({ path: `docs/images/${name}-${width}.png`, fullPage: true });
   }
   await page.setViewportSize({ width: 1280, height: 900 });
 }

@@ -126,7 +126,10 @@ describe.skipIf(path === null)('signing in with Chromium', () => {
     await page.goto(client.authorizeUrl({ state: 'one' }).href);
     const shown = page.url();
     await signInButton().click();
+    await page.waitForURL(/login\/oauth\/authorize/);
+    await page.getByRole('button', { name: /^Authorize/ }).waitFor();
     await page.goBack();
+    await page.waitForURL(shown);
     await page.reload();
     const second = await context.newPage();
     await second.goto(client.authorizeUrl({ state: 'two' }).href);
