@@ -7,7 +7,8 @@ import type { SettingsValues } from './settings.js';
 /** What a complete configuration is judged by. */
 export interface Draft {
   readonly values: SettingsValues;
-  readonly providers: readonly ProviderChoice[];
+  /** The chosen ones, also where their own settings are faulty: all faults come in one message. */
+  readonly providers: readonly Pick<ProviderChoice, 'id' | 'kind'>[];
   readonly cwd: string;
   /** How the reader's source calls a setting: `publicUrl` → `GATEHOUSE_PUBLIC_URL`. */
   readonly nameOf: (key: keyof SettingsValues) => string;

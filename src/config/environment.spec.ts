@@ -251,6 +251,12 @@ describe('bad configuration', () => {
     expect(faults({ ...GITHUB })).toEqual([]);
   });
 
+  it('of a provider hides no fault of the whole: both are in one message', () => {
+    const all = faults({ GATEHOUSE_PROVIDERS: 'github', GATEHOUSE_HOST: '0.0.0.0' }).join('\n');
+    for (const name of ['GITHUB_CLIENT_ID', 'GITHUB_CLIENT_SECRET', 'PUBLIC_URL', 'ALLOW'])
+      expect(all).toContain(`GATEHOUSE_${name}: is missing`);
+  });
+
   it('of a kind that is not on is a note', () => {
     const { notes } = read({ GATEHOUSE_GITHUB_CLIENT_ID: 'x', GATEHOUSE_GITHUB_CLIENT_SECRET_FILE: '/nowhere' });
     expect(notes).toEqual([

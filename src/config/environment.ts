@@ -45,7 +45,7 @@ export function readEnvironment(
     return settings === null ? [] : [{ id, kind, settings }];
   });
   const notes = [...fastMcp.notes, ...reader.judgeTheRest(kinds)];
-  if (values) reader.faults.push(...inconsistencies({ values, providers, cwd, nameOf: settingName }));
+  if (values) reader.faults.push(...inconsistencies({ values, providers: chosen, cwd, nameOf: settingName }));
   if (values === null || reader.faults.length > 0) throw new ConfigurationError(reader.faults);
 
   const on = new Set(providers.map(({ id }) => id));
