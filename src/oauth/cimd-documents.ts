@@ -115,7 +115,8 @@ export class CimdDocuments {
     }
     const fault = faultOf(response, kind, url);
     if (fault) throw new DocumentUnavailable({ cause: fault });
-    const maxAge = freshSeconds(response.headers, now());
+    // Whatever a key set's host says: a key that was withdrawn after a theft must not count for a day.
+    const maxAge = kind === 'keys' ? FRESH_MIN : freshSeconds(response.headers, now());
     await this.#keep(url, response, maxAge);
     return { body: response.text, maxAge };
   }

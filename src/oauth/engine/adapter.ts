@@ -79,6 +79,15 @@ class UnusedAdapter implements Adapter {
 /** NUL cannot be stored or compared as text on Postgres; nothing of ours holds one. */
 const isPossible = (id: string): boolean => id !== '' && id.length <= 4096 && !id.includes('\0');
 
+/** Seconds for which the engine goes on with the keys that it has read from a `jwks_uri`. */
+const KEY_PERIOD = 30;
+
+/**
+ * The engine keeps a Client and its keys for as long as nothing about the Client changes, and would take a withdrawn key for ever. So each period makes
+ * another Client of it, whose keys are asked for again: of `CimdDocuments`, which knows when its host has to be.
+ */
+const keyPeriod = (): number => Math.floor(Date.now() / 1000 / KEY_PERIOD);
+
 class ClientAdapter extends UnusedAdapter {
   constructor(private readonly clients: Clients) {
     super('Client');
@@ -88,7 +97,13 @@ class ClientAdapter extends UnusedAdapter {
   override async find(id: string): Promise<AdapterPayload | undefined> {
     const row = isPossible(id) ? await this.clients.find(id) : null;
     if (!row || row.status === 'blocked' || row.source === 'cimd') return undefined;
-    return { ...row.metadata, client_id: row.id, client_id_issued_at: row.createdAt, gatehouse_trusted: row.trusted };
+    return {
+      ...row.metadata,
+      ...('jwks_uri' in row.metadata ? { gatehouse_keys_read: keyPeriod() } : {}),
+      client_id: row.id,
+      client_id_issued_at: row.createdAt,
+      gatehouse_trusted: row.trusted,
+    };
   }
 }
 

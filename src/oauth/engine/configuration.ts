@@ -52,7 +52,7 @@ export function configurationOf(house: EngineHouse, keys: { jwks: JWKS; cookies:
     },
     // Non-empty, or the engine drops what it does not know.
     extraClientMetadata: {
-      properties: ['software_id', 'software_version', 'gatehouse_trusted'],
+      properties: ['software_id', 'software_version', 'gatehouse_trusted', 'gatehouse_keys_read'],
       validator: () => undefined,
     },
     clientAuthMethods: [...AUTH_METHODS],

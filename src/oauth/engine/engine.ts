@@ -9,11 +9,12 @@ import { CommitConflict, Database } from '../../persistence/database.js';
 import { DatabaseUnavailable } from '../../persistence/faults.js';
 import { Seals } from '../../persistence/seals.js';
 import { isDocumentUrl, isFault, readClientMetadata } from '../../protocol/client-metadata.js';
+import { UpstreamUnavailable } from '../../providers/contract.js';
 import { isUsable, redirectMatches } from '../../protocol/redirect-uri.js';
 import { mintToken, sha256 } from '../../protocol/token.js';
 import { Users } from '../../users/users.js';
 import { Browsers } from '../browsers.js';
-import { CimdDocuments } from '../cimd-documents.js';
+import { CimdDocuments, DocumentUnavailable, type FetchedDocument } from '../cimd-documents.js';
 import { Clients, hashOfClient } from '../clients.js';
 import { Consents } from '../consents.js';
 import { Grants, type NewGrant } from '../grants.js';
@@ -24,11 +25,15 @@ import { AuthorizeErrors } from './authorize-errors.js';
 import { configurationOf } from './configuration.js';
 import type { KnownScopes } from './request-fixes.js';
 import { SignInTraces } from './sign-in-traces.js';
-import { TokenRequests } from './token-requests.js';
+import { answerUnavailable, TokenRequests } from './token-requests.js';
 import { inNavigation, Navigation } from './unit.js';
 
 /** How often each node looks for a rotated signing key. */
 const KEY_POLL_MS = 30_000;
+/** Seconds for which `CimdDocuments` remembers that an address could not be read. */
+const KEYS_RETRY_AFTER = 30;
+/** What the engine emits when one of the endpoints with client authentication refuses. */
+const REFUSALS = ['grant.error', 'revocation.error', 'introspection.error', 'pushed_authorization_request.error'];
 
 type RawHandler = (req: IncomingMessage, res: ServerResponse) => Promise<void>;
 
@@ -238,6 +243,8 @@ export class Engine implements OnModuleInit, OnApplicationShutdown {
     provider.on('server_error', (ctx: KoaContextWithOIDC, error: Error) => this.errors.explain(ctx, error));
     provider.on('interaction.started', (ctx: KoaContextWithOIDC) => this.traces.began(ctx));
     provider.on('grant.error', (ctx: KoaContextWithOIDC, error: Error) => this.tokenRequests.noteRefusal(ctx, error));
+    for (const refusal of REFUSALS)
+      (provider as NodeJS.EventEmitter).on(refusal, (ctx: KoaContextWithOIDC, error: Error) => excuse(ctx, error));
     (provider as NodeJS.EventEmitter).on('error', (error: Error) => this.#log.error(error.stack ?? error.message));
     return provider;
   }
@@ -314,11 +321,21 @@ export class Engine implements OnModuleInit, OnApplicationShutdown {
   /** Everything the engine fetches: metadata documents and clients' key sets. Its own dispatcher is ignored; the guard is in `outbound/`. */
   async #fetch(url: string): Promise<Response> {
     const isDocument = this.#wantedDocuments.has(url);
-    const { body, maxAge } = await this.documents.get(url, isDocument ? 'document' : 'keys');
+    const { body, maxAge } = await this.#documentOrKeys(url, isDocument ? 'document' : 'keys');
     const headers = { 'content-type': 'application/json', 'cache-control': `max-age=${maxAge}` };
     if (!isDocument) return new Response(body, { headers });
     const metadata = readClientMetadata(JSON.parse(body));
     return new Response(JSON.stringify({ ...metadata, client_id: url }), { headers });
+  }
+
+  /** @throws UpstreamUnavailable for keys that were never read, DocumentUnavailable for documents */
+  async #documentOrKeys(url: string, kind: 'document' | 'keys'): Promise<FetchedDocument> {
+    try {
+      return await this.documents.get(url, kind);
+    } catch (cause) {
+      if (kind === 'document' || !(cause instanceof DocumentUnavailable)) throw cause;
+      throw new UpstreamUnavailable('the keys of the client could not be read', KEYS_RETRY_AFTER, { cause });
+    }
   }
 
   /** Addresses presented as client_id: what is fetched from them is a document, never a key set. */
@@ -340,6 +357,13 @@ export class Engine implements OnModuleInit, OnApplicationShutdown {
     if (!known && this.settings.values.registration === 'closed') return false;
     return (await this.clients.recordDocument(id, read)).status !== 'blocked';
   }
+}
+
+/** A client whose keys we could not read may be the right one: `invalid_client` would make SDKs throw their registration away (security.md 35). */
+function excuse(ctx: KoaContextWithOIDC, error: Error): void {
+  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause)
+    if (cause instanceof UpstreamUnavailable || cause instanceof DatabaseUnavailable)
+      return answerUnavailable(ctx, cause);
 }
 
 /** Parts of the engine's models that are ours: token values, redirect matching, secrets kept as hashes. */
