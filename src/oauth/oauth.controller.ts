@@ -7,7 +7,7 @@ import { CallerAddresses, limitKey } from '../access/caller-address.js';
 import { Settings } from '../config/settings.js';
 import { AdminIntrospection } from './admin-introspection.js';
 import { Engine } from './engine/engine.js';
-import { fixAuthorizationRequest, fixTokenRequest } from './engine/request-fixes.js';
+import { fixAuthorizationRequest, fixTokenRequest, namedClient } from './engine/request-fixes.js';
 import { oauthRoute, sendOauthError } from './oauth-hooks.js';
 import { errorPage } from './pages/error.page.js';
 import { newReference } from './pages/reference.js';
@@ -71,11 +71,14 @@ export class OauthController {
   }
 
   @All('par')
-  @RouteConfig(oauthRoute(['POST']))
+  @RouteConfig(oauthRoute(['POST'], false))
   async pushedRequest(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
     if (!this.#mayWrite(request, reply)) return;
     const asked = new URLSearchParams(stringify(flat(request.body)));
-    const known = await this.engine.knownScopesFor(asked.get('client_id'));
+    const clientId = namedClient(asked, request.headers.authorization);
+    // The engine wants it in the form too, where RFC 9126 §2.1 has it; RFC 6749 §2.3.1 lets clients that authenticate leave it out.
+    if (clientId !== null && !asked.has('client_id')) asked.set('client_id', clientId);
+    const known = await this.engine.knownScopesFor(clientId);
     const body = fixAuthorizationRequest(asked, known, this.settings);
     await this.#handOver(request, reply, { path: '/par', body: body.toString() });
   }

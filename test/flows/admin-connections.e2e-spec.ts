@@ -154,6 +154,38 @@ describe.each(databases())('clients and Grants in the admin API, on $name', (kin
     expect(await scopesAtMcp(wide.accessToken)).toBe('["notes"]');
   });
 
+  it('RFC 9126: nor by a pushed request, however the client names itself', async () => {
+    const method = 'client_secret_basic';
+    const made = await admin.call('createClient', {
+      body: { name: 'Pusher', redirect_uris: [CALLBACK], scopes: ['mcp'], token_endpoint_auth_method: method },
+    });
+    const { id, client_secret: secret } = made.body as { id: string; client_secret: string };
+    const client = TestClient.known(house.gatehouse.url, id);
+    const asked = client.authorizeUrl({ scope: 'mcp notes' }).searchParams;
+    asked.delete('client_id');
+    const credentials = `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`;
+    const pushed = await fetch(`${house.gatehouse.url}/par`, {
+      method: 'POST',
+      headers: { authorization: credentials },
+      body: asked,
+    });
+    if (pushed.status !== 201) console.log(await pushed.text(), house.gatehouse.logs.slice(-3));
+    expect(pushed.status).toBe(201);
+    const { request_uri: requestUri } = (await pushed.json()) as { request_uri: string };
+    newPerson();
+    const browser = client.browser();
+    await browser.open(
+      new URL(
+        `/authorize?${new URLSearchParams({ client_id: id, request_uri: requestUri }).toString()}`,
+        client.issuer,
+      ),
+    );
+    await browser.press('provider=github');
+    const code = browser.stoppedAt.searchParams.get('code')!;
+    const answer = await client.redeem(code, { client_secret: secret });
+    expect([answer.status, answer.body.scope]).toEqual([200, 'mcp']);
+  });
+
   it('T10: Grants show person, client, scopes and times; a revoked one works no more', async () => {
     const client = await preregistered();
     newPerson();

@@ -104,7 +104,7 @@ describe('discovery', () => {
     });
     expect(refused.headers.get('access-control-allow-origin')).toBe('*');
     expect(refused.headers.get('access-control-expose-headers')).toContain('WWW-Authenticate');
-    for (const path of ['/authorize', '/login/x', '/consent/x', '/callback/github']) {
+    for (const path of ['/authorize', '/par', '/login/x', '/consent/x', '/callback/github']) {
       const answer = await fetch(url + path, {
         method: 'OPTIONS',
         headers: { origin: 'https://app.example', 'access-control-request-method': 'GET' },

@@ -67,6 +67,33 @@ export function fixTokenRequest(asked: URLSearchParams, known: KnownScopes, reso
   return fixed;
 }
 
+/** Which Client a form with client authentication says it is from; whether that is true the engine finds out. null: none that can be read. */
+export function namedClient(form: URLSearchParams, authorization: string | undefined): string | null {
+  const basic = /^basic +([A-Za-z0-9+/=]+)$/i.exec(authorization ?? '')?.[1];
+  const inHeader = basic === undefined ? null : decoded(Buffer.from(basic, 'base64').toString('utf8').split(':')[0]!);
+  return form.get('client_id') ?? inHeader ?? subjectOf(form.get('client_assertion'));
+}
+
+/** RFC 6749 §2.3.1: form-urlencoded. */
+function decoded(id: string): string | null {
+  try {
+    return decodeURIComponent(id.replaceAll('+', ' '));
+  } catch {
+    return null;
+  }
+}
+
+/** RFC 7523 §3: the subject of an assertion is its Client. */
+function subjectOf(assertion: string | null): string | null {
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(assertion?.split('.')[1] ?? '', 'base64url').toString('utf8'));
+    const subject = (claims as { sub?: unknown } | null)?.sub;
+    return typeof subject === 'string' ? subject : null;
+  } catch {
+    return null;
+  }
+}
+
 function within(limit: readonly string[] | null, { names, defaults }: KnownScopes): KnownScopes {
   if (limit === null) return { names, defaults };
   const allowed = (scope: string): boolean => limit.includes(scope);
