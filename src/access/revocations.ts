@@ -19,12 +19,21 @@ export interface Revocation {
   readonly id: string;
 }
 
+/** Who ends what is kept of a person, and why; for Events. */
+export interface EndedBy {
+  /** A User id, `admin-token` or `system`. */
+  readonly actor: string;
+  /** `user-blocked`, `user-erased`, … */
+  readonly reason: string;
+  readonly ip?: string | undefined;
+}
+
 /** What a room keeps of a person: the statements that end it, or leave nothing of it, together with the person's block or erasure. */
 export interface PersonalHolding {
   /** Ends every token, sign-in and connection; nothing of it comes back when the person is let in again. */
-  cutOff(userId: string): readonly Statement[];
+  cutOff(userId: string, by: EndedBy): readonly Statement[];
   /** Deletes all of it, secrets and personal data included. */
-  erase(userId: string): readonly Statement[];
+  erase(userId: string, by: EndedBy): readonly Statement[];
 }
 
 /**
@@ -66,13 +75,13 @@ export class Revocations implements OnModuleInit, OnApplicationShutdown {
   }
 
   /** Statements that end what the rooms keep of a person; for the commit that blocks them. */
-  cutOff(userId: string): Statement[] {
-    return this.#holdings.flatMap((holding) => holding.cutOff(userId));
+  cutOff(userId: string, by: EndedBy): Statement[] {
+    return this.#holdings.flatMap((holding) => holding.cutOff(userId, by));
   }
 
   /** Statements that delete what the rooms keep of a person; for the commit that erases them. */
-  erase(userId: string): Statement[] {
-    return this.#holdings.flatMap((holding) => holding.erase(userId));
+  erase(userId: string, by: EndedBy): Statement[] {
+    return this.#holdings.flatMap((holding) => holding.erase(userId, by));
   }
 
   /** The line of the log, for a commit that the caller makes itself; call `announce` after it. */

@@ -214,7 +214,10 @@ export class Admission implements OnModuleInit {
       detail: { why },
     });
     if (isLast)
-      await this.revocations.revoke([{ kind: 'user', id: userId }], [...this.revocations.cutOff(userId), event]);
+      await this.revocations.revoke(
+        [{ kind: 'user', id: userId }],
+        [...this.revocations.cutOff(userId, { actor: 'system', reason: why }), event],
+      );
     // A browser that stays signed in would get the next connection without asking the provider.
     else await this.database.commit([sql`DELETE FROM oauth_browser WHERE user_id = ${userId}`, event]);
     this.#log.warn(`user ${userId} loses access by ${provider ?? 'every provider'}: ${why}`);

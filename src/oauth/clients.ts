@@ -8,6 +8,7 @@ import type { ClientMetadata } from '../protocol/client-metadata.js';
 import { sha256 } from '../protocol/token.js';
 import { ClientRow } from './client.entity.js';
 import { clientHash } from './consents.js';
+import { eventsOfEnds } from './grants.js';
 
 /** Clients that registered themselves and were never used; more are refused until some are reaped. */
 export const UNUSED_CEILING = 10_000;
@@ -162,6 +163,7 @@ export class Clients {
     await this.revocations.revoke(
       [{ kind: 'client', id }],
       [
+        eventsOfEnds({ clientId: id }, { ...by, reason: 'client-removed' }),
         sql`UPDATE oauth_grant SET revoked_at = ${now()} WHERE client_id = ${id} AND revoked_at IS NULL`,
         sql`DELETE FROM oauth_token WHERE client_id = ${id}`,
         sql`DELETE FROM oauth_consent WHERE client_id = ${id}`,

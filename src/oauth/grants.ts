@@ -141,6 +141,27 @@ export class Grants {
   }
 }
 
+/**
+ * A statement that writes the Event of every living Grant of a person or of a Client, for a commit in which a later statement ends them all at once:
+ * one statement, however many there are.
+ */
+export function eventsOfEnds(
+  of: { userId: string } | { clientId: string },
+  { actor, reason, ip }: GrantEnd,
+): Statement {
+  const time = Date.now();
+  // Sorts after what was made before; the Grant's own id makes each of them another.
+  const prefix = `${timeId(time)}-`;
+  const detail = JSON.stringify({ reason });
+  return 'userId' in of
+    ? sql`INSERT INTO event (id, at, type, outcome, actor, user_id, client_id, grant_id, provider, ip, detail)
+        SELECT CAST(${prefix} AS text) || id, CAST(${time} AS bigint), 'grant.revoked', 'ok', CAST(${actor} AS text), user_id, client_id, id, provider, CAST(${ip ?? null} AS text), CAST(${detail} AS text)
+        FROM oauth_grant WHERE user_id = ${of.userId} AND revoked_at IS NULL AND expires_at > ${now()}`
+    : sql`INSERT INTO event (id, at, type, outcome, actor, user_id, client_id, grant_id, provider, ip, detail)
+        SELECT CAST(${prefix} AS text) || id, CAST(${time} AS bigint), 'grant.revoked', 'ok', CAST(${actor} AS text), user_id, client_id, id, provider, CAST(${ip ?? null} AS text), CAST(${detail} AS text)
+        FROM oauth_grant WHERE client_id = ${of.clientId} AND revoked_at IS NULL AND expires_at > ${now()}`;
+}
+
 /** A Grant as the engine stores it, without `jti`. */
 function enginePayload(grant: NewGrant, life: { iat: number; exp: number }): Record<string, unknown> {
   const members = (scopes: readonly string[]) => {

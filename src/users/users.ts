@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { TokenOwner } from '../access/personal-tokens.js';
-import { Revocations } from '../access/revocations.js';
+import { type EndedBy, Revocations } from '../access/revocations.js';
 import { Events } from '../audit/events.js';
 import { Settings } from '../config/settings.js';
 import { CommitConflict, Database, DuplicateRow, expecting, sql, type Statement } from '../persistence/database.js';
@@ -189,7 +189,9 @@ export class Users {
           roles: seen.roles,
         }),
       ),
-      ...(status === 'blocked' && seen.status !== status ? this.revocations.cutOff(id) : []),
+      ...(status === 'blocked' && seen.status !== status
+        ? this.revocations.cutOff(id, endedBy(id, 'user-blocked', circumstances))
+        : []),
       ...(status === seen.status
         ? []
         : [this.#event(status === 'blocked' ? 'user.blocked' : 'user.unblocked', id, circumstances)]),
@@ -215,7 +217,7 @@ export class Users {
         this.database.remove(IdentityRow, { userId: id }),
         this.database.remove(AdmissionRow, { userId: id }),
         expecting(1, this.database.remove(UserRow, { id })),
-        ...this.revocations.erase(id),
+        ...this.revocations.erase(id, endedBy(id, 'user-erased', circumstances)),
         ...alsoRemove,
         this.#event('user.erased', id, circumstances),
       ],
@@ -229,7 +231,7 @@ export class Users {
     if (user.status === status) return true;
     const change = [
       expecting(1, this.database.update(UserRow, { status }, { id })),
-      ...(status === 'blocked' ? this.revocations.cutOff(id) : []),
+      ...(status === 'blocked' ? this.revocations.cutOff(id, endedBy(id, 'user-blocked', circumstances)) : []),
       this.#event(status === 'blocked' ? 'user.blocked' : 'user.unblocked', id, circumstances),
     ];
     await (status === 'blocked'
@@ -337,6 +339,10 @@ export function accountOf(identity: Identity): string {
 function profile(identity: Identity): Pick<UserRow, 'name' | 'email' | 'avatar'> {
   const { name, username, email = null, avatarUrl } = identity;
   return { name: name ?? username ?? null, email, avatar: avatarUrl?.startsWith('https:') ? avatarUrl : null };
+}
+
+function endedBy(userId: string, reason: string, { actor, ip }: Circumstances): EndedBy {
+  return { actor: actor ?? userId, reason, ip: ip ?? undefined };
 }
 
 const now = (): number => Math.floor(Date.now() / 1000);

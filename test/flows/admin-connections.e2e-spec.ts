@@ -117,6 +117,10 @@ describe.each(databases())('clients and Grants in the admin API, on $name', (kin
     expect((await admin.call('removeClient', { path: { id: client.id } })).status).toBe(404);
     const [grant] = await admin.all('listGrants', { query: { client: client.id } });
     expect(grant).toMatchObject({ status: 'revoked', client: { id: client.id, name: null } });
+    const ends = await admin.all('listEvents', { query: { client: client.id, type: 'grant.revoked' } });
+    expect(ends.map((event) => [event.grant, event.actor, event.detail])).toEqual([
+      [grant.id, 'admin-token', { reason: 'client-removed' }],
+    ]);
   });
 
   it('a client is edited by the version that was read', async () => {
@@ -213,6 +217,40 @@ describe.each(databases())('clients and Grants in the admin API, on $name', (kin
     expect((await admin.call('getGrant', { path: { id: grant.id } })).body.status).toBe('revoked');
     const [event] = await admin.all('listEvents', { query: { grant: grant.id, type: 'grant.revoked' } });
     expect(event).toMatchObject({ actor: 'admin-token', detail: { reason: 'admin' } });
+  });
+
+  it('every living Grant that a block or an erasure ends has its Event, and those that ended before get no second one', async () => {
+    const client = await preregistered();
+    const another = await preregistered();
+    newPerson();
+    const grantOf = async (of: TestClient) => (await admin.all('listGrants', { query: { client: of.id } }))[0];
+    await signIn(client);
+    await signIn(another);
+    const [first, second] = [await grantOf(client), await grantOf(another)];
+    const id: string = first.user.id;
+    await admin.call('revokeGrant', { path: { id: first.id } });
+    await signIn(client);
+    const third = await grantOf(client);
+    const block = async (status: string) => {
+      const ifMatch = (await admin.call('getUser', { path: { id } })).headers.get('etag')!;
+      return admin.call('changeUser', { path: { id }, ifMatch, body: { status } });
+    };
+    const ends = async () => {
+      const events = await admin.all('listUserEvents', { path: { id }, query: { type: 'grant.revoked' } });
+      return events.map((event) => [event.grant, event.actor, event.client]).sort();
+    };
+    expect((await block('blocked')).status).toBe(200);
+    const expected = [
+      [first.id, 'admin-token', client.id],
+      [second.id, 'admin-token', another.id],
+      [third.id, 'admin-token', client.id],
+    ].sort();
+    expect(await ends()).toEqual(expected);
+    await block('active');
+    await signIn(another);
+    const last = await grantOf(another);
+    expect((await admin.call('eraseUser', { path: { id } })).status).toBe(204);
+    expect(await ends()).toEqual([...expected, [last.id, 'admin-token', another.id]].sort());
   });
 
   it('blocking a person: the Grant list shows it, and signing in again is refused', async () => {
