@@ -1,4 +1,5 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { HttpOutbound, OUTBOUND } from '../../src/outbound/http-outbound.js';
 import { octocat } from '../../src/testing/fake-github.js';
 import { Browser, formsOf, readable } from '../browser.js';
 import { databases, type TestDatabase } from '../databases.js';
@@ -171,6 +172,36 @@ describe.each(databases())('signing in with GitHub on $name', (kind) => {
     expect(browser.stoppedAt.searchParams.get('error')).toBe('temporarily_unavailable');
     expect(browser.stoppedAt.searchParams.get('iss')).toBe(house.gatehouse.url);
   });
+
+  it.each([
+    ['the token endpoint', 'POST /login/oauth/access_token'],
+    ['the API', 'GET /user'],
+  ])(
+    'GitHub never answers at %s: temporarily_unavailable at the client when the deadline has passed',
+    async (_, route) => {
+      house.github.fault(route, 'hang');
+      const outbound = house.gatehouse.app.get<HttpOutbound>(OUTBOUND);
+      const real = outbound.send.bind(outbound);
+      const deadlines: (number | undefined)[] = [];
+      // The same deadline, sooner: only for what hangs, so that nothing else depends on the machine's speed.
+      const sooner = vi.spyOn(outbound, 'send').mockImplementation((url, request) => {
+        if (`${request?.method ?? 'GET'} ${url.pathname}` !== route) return real(url, request);
+        deadlines.push(request?.timeoutMs);
+        return real(url, { ...request, timeoutMs: 1 });
+      });
+      try {
+        const browser = client.browser();
+        await browser.open(client.authorizeUrl());
+        await browser.press('provider=github');
+        expect(browser.stoppedAt.searchParams.get('error')).toBe('temporarily_unavailable');
+        expect(browser.stoppedAt.searchParams.get('state')).toBe('client-state');
+        expect(deadlines).toHaveLength(1);
+        expect(deadlines[0]).toBeLessThanOrEqual(8000);
+      } finally {
+        sooner.mockRestore();
+      }
+    },
+  );
 
   it('sec-47: neither code, state nor cookie value is in a page or in the log', async () => {
     const before = house.gatehouse.logs.length;
