@@ -24,7 +24,7 @@ import {
   MAX_DEPTH,
   messagesOf,
 } from './json-rpc.js';
-import { faultOfParams } from './params.js';
+import { faultOfParams, MALFORMED } from './params.js';
 import { listenedUris, Policy } from './policy.js';
 import { callerOf, type AdmittedRequest } from './request-caller.js';
 import { Servers } from './servers.js';
@@ -103,7 +103,9 @@ export class Endpoint implements OnModuleDestroy, OnApplicationShutdown {
     const { principal } = caller;
     const fault = this.#faultOfBody(request, received, principal);
     if (fault !== null) return answer(response, 400, errorBody(INVALID_REQUEST_CODE, fault, idOf(received)));
-    const body = this.#withoutHidden(received, principal);
+    const body = Array.isArray(received)
+      ? received.map((message: unknown) => withoutFault(message))
+      : this.#withoutHidden(received, principal);
     caller.carry(body);
     const route = classify(request, body);
     const legacy = route.kind === 'legacy';
@@ -203,6 +205,12 @@ function faultOfRequest(body: unknown, era: 'legacy' | 'modern'): string | null 
   )
     return 'params must be an object';
   return faultOfParams(message, era);
+}
+
+/** A message of a batch, as it is or, with malformed parameters, as one that the SDK answers with what is wrong. */
+function withoutFault(message: unknown): unknown {
+  const fault = faultOfRequest(message, 'legacy');
+  return fault === null ? message : { jsonrpc: '2.0', id: idOf(message), method: MALFORMED, params: { fault } };
 }
 
 function isObject(value: unknown): boolean {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { specTypeSchemas, type StandardSchemaV1Sync } from '@modelcontextprotocol/server';
 import type { Message } from './json-rpc.js';
 
@@ -36,6 +37,9 @@ export function faultOfParams({ method, params }: Message, era: 'legacy' | 'mode
   const issues = schema?.['~standard'].validate(params).issues;
   return issues ? issues.map(({ path, message }) => `${described(path)}: ${message}`).join('; ') : null;
 }
+
+/** The method that stands in a batch for a request with malformed parameters: the SDK answers each message, so ours comes from there too. Nobody else knows the name. */
+export const MALFORMED = `malformed/${randomUUID()}`;
 
 function described(path: readonly unknown[] = []): string {
   return [

@@ -12,6 +12,7 @@ import {
   SUPPORTED_PROTOCOL_VERSIONS,
 } from '@modelcontextprotocol/server';
 import { AjvJsonSchemaValidator } from '@modelcontextprotocol/server/validators/ajv';
+import { z } from 'zod';
 import type { Principal } from '../providers/contract.js';
 import { callOf, type McpCall } from './call.js';
 import { Catalogue, type ReadTarget } from './catalogue.js';
@@ -20,6 +21,7 @@ import { callTool, getPrompt, readResource } from './invocation.js';
 import { canonical } from './policy.js';
 import { callerIn } from './request-caller.js';
 import { RequestStates } from './request-state.js';
+import { MALFORMED } from './params.js';
 import { serverVersion } from './server-version.js';
 
 /** Revisions served on the one URL, newest first. */
@@ -27,6 +29,7 @@ export const PROTOCOL_VERSIONS: readonly string[] = ['2026-07-28', ...SUPPORTED_
 
 const SERVER_INFO = { name: 'gatehouse', version: serverVersion };
 const COMPLETIONS = 100;
+const faultParams = z.object({ fault: z.string() });
 
 /**
  * The SDK's server over our catalogue: nothing is registered and no schema converted for a request, and each answer is made for the Principal
@@ -68,6 +71,9 @@ export class Servers {
     });
     this.#capabilities ??= this.#whatThereIs();
     server.server.registerCapabilities(this.#capabilities);
+    server.server.setRequestHandler(MALFORMED, { params: faultParams }, ({ fault }) => {
+      throw new ProtocolError(ProtocolErrorCode.InvalidParams, fault);
+    });
     this.#addTools(server);
     if (this.#capabilities.resources) this.#addResources(server);
     if (this.#capabilities.prompts) this.#addPrompts(server);

@@ -213,6 +213,23 @@ describe('batches', () => {
     expect(answer.message?.error?.code).toBe(-32600);
   });
 
+  it('HT-26: malformed parameters of one message are its -32602, and the others are answered', async () => {
+    const answer = await post(
+      url,
+      [
+        legacy('tools/call', { name: 7 }, 1),
+        legacy('tools/list', { cursor: {} }, 2),
+        legacy('tools/call', hello, 3),
+        { jsonrpc: '2.0', id: 4, method: 'prompts/list', params: 'none' },
+      ],
+      { 'mcp-protocol-version': '2025-03-26' },
+    );
+    expect(answer.status).toBe(200);
+    expect(answer.text).toContain('hello, ohad');
+    expect(answer.text).toContain('params.name must be a string');
+    expect(answer.text.match(/"code":-\d+/g)).toEqual(Array.from({ length: 3 }, () => '"code":-32602'));
+  });
+
   it('an empty batch and one of more than 50 messages are 400', async () => {
     expect((await post(url, [])).status).toBe(400);
     expect(
