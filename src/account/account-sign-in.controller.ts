@@ -2,10 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { Body, Controller, Get, Inject, Logger, Param, Post, Req, Res, UseFilters } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { CallerAddresses } from '../access/caller-address.js';
+import { AttemptLimit } from '../access/attempt-limit.js';
+import { CallerAddresses, limitKey } from '../access/caller-address.js';
 import { Events } from '../audit/events.js';
+import { Flows } from '../audit/flows.js';
+import { Settings } from '../config/settings.js';
 import { Attempts, type Finished } from '../oauth/attempts.js';
-import { finishingPage } from '../oauth/pages/error.page.js';
+import { finishingPage, tooManySignInsPage } from '../oauth/pages/error.page.js';
 import { PageFilter } from '../oauth/pages/page.filter.js';
 import { referenceOf } from '../oauth/pages/reference.js';
 import { sendOn, sendPage } from '../oauth/pages/send-page.js';
@@ -16,6 +19,9 @@ import { UpstreamUnavailable } from '../providers/contract.js';
 import { AccountDoor, SIGN_IN_FORM } from './account-door.js';
 import { AccountSignIns } from './account-sign-ins.js';
 import { notSignedInPage } from './pages/not-signed-in.page.js';
+
+/** Sign-ins that one address can begin in a minute: each writes a row. Offices share addresses. */
+const SIGN_INS_PER_MINUTE = 60;
 
 const form = z.object({
   provider: z.string(),
@@ -32,6 +38,7 @@ const form = z.object({
 @UseFilters(PageFilter)
 export class AccountSignInController {
   readonly #log = new Logger('Account');
+  readonly #limit = new AttemptLimit({ max: SIGN_INS_PER_MINUTE, seconds: 60 });
 
   constructor(
     @Inject(AccountDoor) private readonly door: AccountDoor,
@@ -42,6 +49,8 @@ export class AccountSignInController {
     @Inject(Database) private readonly database: Database,
     @Inject(Events) private readonly events: Events,
     @Inject(CallerAddresses) private readonly addresses: CallerAddresses,
+    @Inject(Settings) private readonly settings: Settings,
+    @Inject(Flows) private readonly flows: Flows,
   ) {}
 
   @Post('sign-in')
@@ -52,6 +61,14 @@ export class AccountSignInController {
     const { provider, next, another } = parsed.data;
     const id = randomBytes(16).toString('hex');
     const reference = referenceOf(id);
+    const ip = this.addresses.of(request.raw);
+    // After the form's own check: otherwise a page elsewhere could use up what its visitors have.
+    const wait = this.settings.values.rateLimits ? this.#limit.count(limitKey(ip)) : null;
+    if (wait !== null) {
+      this.#log.warn(`${reference}: too many sign-ins to the account page from one address`);
+      void reply.header('retry-after', String(wait));
+      return sendPage(reply, tooManySignInsPage({ wait, todo: 'sign in again', reference }));
+    }
     try {
       const url = await this.signIn.begin(request, reply, {
         provider,
@@ -67,6 +84,7 @@ export class AccountSignInController {
     } catch (error) {
       if (!(error instanceof UpstreamUnavailable)) throw error;
       this.#log.warn(`${reference}: ${provider} cannot begin a sign-in: ${error.message}`);
+      this.flows.step(reference, { step: 'upstream', outcome: 'failed', check: 'upstream-unavailable', provider, ip });
       sendPage(reply, notSignedInPage({ kind: 'unavailable' }, { reference, againAt: next }));
     }
   }

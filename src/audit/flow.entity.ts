@@ -1,7 +1,7 @@
 import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import { json, milliseconds } from '../persistence/columns.js';
 
-/** How far a sign-in attempt came: `open` is on its way (or was given up), `done` ended in tokens. */
+/** How far a sign-in attempt came: `open` is on its way (or was given up), `done` ended in tokens, or on the account page. */
 export type FlowOutcome = 'open' | 'done' | 'refused' | 'failed';
 
 /** The trace of one sign-in attempt, for finding out why it failed; kept for a week. */

@@ -165,8 +165,10 @@ export class Flows implements OnApplicationShutdown {
 /** Steps with which a trace can begin: what the same caller did before belongs to it. */
 const BEGINNINGS: ReadonlySet<FlowStepName> = new Set(['registration', 'document', 'authorize']);
 
-function outcomeAfter({ step, outcome = 'ok' }: FlowStep): string {
+function outcomeAfter({ step, outcome = 'ok', clientId = null }: FlowStep): string {
   if (outcome !== 'ok') return outcome;
+  // A sign-in to the account page has no Client, and ends where it comes back.
+  if (step === 'callback' && clientId === null) return 'done';
   return step === 'token' || step === 'first-call' ? 'done' : 'open';
 }
 

@@ -9,7 +9,7 @@ import { AdminIntrospection } from './admin-introspection.js';
 import { Engine } from './engine/engine.js';
 import { fixAuthorizationRequest, fixTokenRequest, namedClient } from './engine/request-fixes.js';
 import { oauthRoute, sendOauthError } from './oauth-hooks.js';
-import { errorPage } from './pages/error.page.js';
+import { tooManySignInsPage } from './pages/error.page.js';
 import { newReference } from './pages/reference.js';
 import { sendPage } from './pages/send-page.js';
 import { OauthFilter } from './oauth.filter.js';
@@ -108,7 +108,11 @@ export class OauthController {
     const wait = this.#authorizations.count(limitKey(this.addresses.of(request.raw)));
     if (wait === null) return true;
     void reply.header('retry-after', String(wait));
-    if ((request.headers.accept ?? '').includes('text/html')) sendPage(reply, tooManyPage(wait));
+    if ((request.headers.accept ?? '').includes('text/html'))
+      sendPage(
+        reply,
+        tooManySignInsPage({ wait, todo: 'connect again from your application', reference: newReference() }),
+      );
     else
       sendOauthError(reply, 429, {
         error: 'temporarily_unavailable',
@@ -129,16 +133,6 @@ export class OauthController {
     reply.hijack();
     await this.engine.handle(raw, reply.raw);
   }
-}
-
-function tooManyPage(wait: number) {
-  return errorPage({
-    status: 429,
-    title: 'Too many sign-ins at once',
-    what: 'Many sign-ins were begun from your network within a minute.',
-    todo: `Wait ${wait} seconds, then connect again from your application.`,
-    reference: newReference(),
-  });
 }
 
 /** Fastify has read the body; the engine reads it from the stream again, and would warn on the console if it found it spent. */

@@ -118,7 +118,10 @@ export class SignIn {
       return { kind: 'failed' };
     }
     const { identity, tokens } = login;
-    if (attempt.linkTo !== undefined) return { kind: 'proved', identity, tokens };
+    if (attempt.linkTo !== undefined) {
+      this.#step(attempt, { step: 'callback', userId: attempt.linkTo }, request);
+      return { kind: 'proved', identity, tokens };
+    }
     try {
       const { clientId, reference } = attempt;
       const user = await this.users.signIn(identity, { clientId, reference, ip: this.addresses.of(request.raw) });
@@ -145,9 +148,7 @@ export class SignIn {
     await this.events.write({ type: 'login.failed', outcome, provider, clientId, reference, ip, detail: { why } });
   }
 
-  /** The trace of a Client's sign-in; the account page leaves none. */
   #step({ clientId, provider, reference }: NewAttempt, step: FlowStep, request: FastifyRequest): void {
-    if (clientId === null) return;
     this.flows.step(reference, { ...step, clientId, provider, ip: this.addresses.of(request.raw) });
   }
 }

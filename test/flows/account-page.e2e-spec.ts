@@ -6,6 +6,8 @@ import { Database, sql } from '../../src/persistence/database.js';
 import { IDLE_SECONDS, LONGEST_SECONDS } from '../../src/account/account-sign-ins.js';
 import { AccountSignInRow } from '../../src/account/account-sign-in.entity.js';
 import { EventRow } from '../../src/audit/event.entity.js';
+import { FlowRow } from '../../src/audit/flow.entity.js';
+import { Flows } from '../../src/audit/flows.js';
 import { FakeGitHub, octocat } from '../../src/testing/fake-github.js';
 import { Users } from '../../src/users/users.js';
 import { Browser, formsOf, readable } from '../browser.js';
@@ -123,6 +125,23 @@ describe.each(databases())('the account page on $name', (kind) => {
     house.github.fault('POST /login/oauth/access_token', null);
     expect(browser.last.status).toBe(503);
     expect(browser.last.text).toContain('href="/account"');
+  });
+
+  it('U5: a sign-in leaves its trace, and a failed one is found by the reference its page showed', async () => {
+    const store = house.gatehouse.app.get(Database);
+    const flows = house.gatehouse.app.get(Flows, { strict: false });
+    await enter(house);
+    await flows.settled();
+    const [newest] = await store.repository(FlowRow).find({ order: { id: 'DESC' }, take: 1 });
+    expect(newest).toMatchObject({ clientId: null, provider: 'github', outcome: 'done', failedCheck: null });
+    const user = await house.gatehouse.app.get(Users).find(newest!.userId!);
+    expect(user?.name).toBe('The Octocat');
+    house.github.denies = true;
+    const { text } = (await enter(house)).last;
+    await flows.settled();
+    const reference = /[0-9a-f]{12}/.exec(text)![0];
+    const failed = await store.repository(FlowRow).findOneBy({ reference });
+    expect(failed).toMatchObject({ outcome: 'refused', failedCheck: 'upstream-denied' });
   });
 
   it('a sign-in goes on at our own pages only', async () => {
@@ -338,3 +357,39 @@ async function press(browser: Browser, action: string, button: string): Promise<
   const [name = '', value = ''] = button.split('=');
   await browser.submit(form.action, new URLSearchParams([...form.fields, [name, value]]));
 }
+
+describe.each(['on', 'off'])('with GATEHOUSE_RATE_LIMITS=%s', (limits) => {
+  it('the sign-ins to the account page that one address can begin in a minute are counted, others’ are not', async () => {
+    const house = await startWithGitHub({
+      env: { GATEHOUSE_RATE_LIMITS: limits, GATEHOUSE_TRUSTED_PROXIES: '127.0.0.0/8,::1/128' },
+    });
+    try {
+      const url = `${house.gatehouse.url}/account`;
+      const page = await fetch(url);
+      const cookie = page.headers
+        .getSetCookie()
+        .map((line) => line.split(';')[0])
+        .join('; ');
+      const csrf = /name="csrf" value="([^"]+)"/.exec(await page.text())![1]!;
+      const begin = (from: string) =>
+        fetch(`${url}/sign-in`, {
+          method: 'POST',
+          redirect: 'manual',
+          headers: { cookie, 'x-forwarded-for': from, origin: house.gatehouse.url },
+          body: new URLSearchParams({ csrf, provider: 'github', next: '/account' }),
+        });
+      const answers = [];
+      for (let i = 0; i < 61; i++) answers.push(await begin('203.0.113.9'));
+      expect(answers.slice(0, 60).every(({ status }) => status === 303)).toBe(true);
+      const last = answers[60]!;
+      expect(last.status).toBe(limits === 'on' ? 429 : 303);
+      if (limits === 'on') {
+        expect(last.headers.get('retry-after')).toMatch(/^[1-9]\d?$/);
+        expect(await last.text()).toContain('Too many sign-ins at once');
+      }
+      expect((await begin('203.0.113.10')).status).toBe(303);
+    } finally {
+      await house.close();
+    }
+  });
+});

@@ -237,20 +237,20 @@ describe.each(databases())('clients and Grants in the admin API, on $name', (kin
     };
     const ends = async () => {
       const events = await admin.all('listUserEvents', { path: { id }, query: { type: 'grant.revoked' } });
-      return events.map((event) => [event.grant, event.actor, event.client]).sort();
+      return events.map((event) => `${event.grant} ${event.actor} ${event.client}`).sort();
     };
     expect((await block('blocked')).status).toBe(200);
     const expected = [
-      [first.id, 'admin-token', client.id],
-      [second.id, 'admin-token', another.id],
-      [third.id, 'admin-token', client.id],
+      `${first.id} admin-token ${client.id}`,
+      `${second.id} admin-token ${another.id}`,
+      `${third.id} admin-token ${client.id}`,
     ].sort();
     expect(await ends()).toEqual(expected);
     await block('active');
     await signIn(another);
     const last = await grantOf(another);
     expect((await admin.call('eraseUser', { path: { id } })).status).toBe(204);
-    expect(await ends()).toEqual([...expected, [last.id, 'admin-token', another.id]].sort());
+    expect(await ends()).toEqual([...expected, `${last.id} admin-token ${another.id}`].sort());
   });
 
   it('blocking a person: the Grant list shows it, and signing in again is refused', async () => {

@@ -90,3 +90,14 @@ export function finishingPage(continueAt = ''): Page {
       <div class="actions"><a class="button quiet" href="${continueAt}">Look again</a></div>`,
   });
 }
+
+/** Too many sign-ins of one address; `wait` in seconds, `todo` goes on after "then". */
+export function tooManySignInsPage({ wait, todo, reference }: { wait: number; todo: string; reference: string }): Page {
+  return errorPage({
+    status: 429,
+    title: 'Too many sign-ins at once',
+    what: 'Many sign-ins were begun from your network within a minute.',
+    todo: `Wait ${wait} seconds, then ${todo}.`,
+    reference,
+  });
+}
