@@ -8,8 +8,10 @@ import { gatehouse, scratchFolder, type Run } from './process.js';
 const GRANTS = 4;
 const REFRESHES = 100;
 const KILLS = 8;
+const KILLED_EXCHANGES = 3;
+const ADMIN_TOKEN = 'admin-token-of-this-test-suite-0123456789';
 
-describe('a server that is killed while clients refresh', () => {
+describe('a server that is killed while clients get tokens', () => {
   const folder = scratchFolder();
   let github: FakeGitHub;
   let env: Record<string, string>;
@@ -40,6 +42,7 @@ describe('a server that is killed while clients refresh', () => {
       GATEHOUSE_SECRET: randomBytes(32).toString('base64'),
       GATEHOUSE_PROVIDERS: 'github',
       GATEHOUSE_RATE_LIMITS: 'off',
+      GATEHOUSE_ADMIN_TOKEN: ADMIN_TOKEN,
       GATEHOUSE_GITHUB_CLIENT_ID: github.registration.clientId,
       GATEHOUSE_GITHUB_CLIENT_SECRET: github.registration.clientSecret,
       GATEHOUSE_GITHUB_BASE_URL: github.origin,
@@ -100,6 +103,38 @@ describe('a server that is killed while clients refresh', () => {
       expect(lost).toEqual([]);
       expect(done).toBeGreaterThanOrEqual(REFRESHES);
       for (const refreshToken of held) expect((await client.refresh(refreshToken)).status).toBe(200);
+    },
+  );
+
+  it(
+    `sec-28: kill -9 in ${KILLED_EXCHANGES} code exchanges: the retry gets the tokens or invalid_grant, and no code gives two Grants`,
+    { timeout: 120_000 },
+    async () => {
+      for (let i = 0; i < KILLED_EXCHANGES; i++) {
+        const client = await TestClient.register(url, { client_name: `Exchanger ${i}` });
+        const browser = client.browser();
+        await browser.open(client.authorizeUrl());
+        await browser.press('provider=github');
+        const code = browser.stoppedAt.searchParams.get('code')!;
+        const asked = client.redeem(code).catch(() => null);
+        // From before its first byte is read to after its answer.
+        setTimeout(() => run.child.kill('SIGKILL'), randomInt(0, 12));
+        const before = await asked;
+        await run.exit;
+        await start();
+        const after = await client.redeem(code);
+
+        const outcome = after.status === 200 ? 'tokens' : after.body.error;
+        // Who has had an answer already replays the code.
+        expect(before?.status === 200 ? ['invalid_grant'] : ['tokens', 'invalid_grant']).toContain(outcome);
+        const answer = await fetch(`${url}/admin/v1/grants?client=${client.id}`, {
+          headers: { authorization: `Bearer ${ADMIN_TOKEN}` },
+        });
+        const { items } = (await answer.json()) as { items: { status: string }[] };
+        expect(items.map(({ status }) => status)).toEqual([outcome === 'tokens' ? 'active' : 'revoked']);
+        if (outcome === 'tokens') expect((await client.refresh(after.body.refresh_token!)).status).toBe(200);
+        if (before?.status === 200) expect((await client.refresh(before.body.refresh_token!)).status).toBe(400);
+      }
     },
   );
 });
