@@ -3,6 +3,7 @@ import { PersonalTokenList } from '../access/personal-token-list.js';
 import { ScopeCatalogue } from '../access/scope-catalogue.js';
 import { Settings } from '../config/settings.js';
 import { GrantList, type ListedGrant } from '../oauth/grant-list.js';
+import { WORDS } from '../oauth/sign-in-ask.js';
 import { kindOfRedirectUri, placeOfRedirectUri } from '../protocol/redirect-uri.js';
 import { Providers } from '../providers/providers.js';
 import { Users } from '../users/users.js';
@@ -105,13 +106,6 @@ export function shownPlace(redirectUri: string): string {
       return place;
   }
 }
-
-/** Scopes that no module declares. */
-const WORDS: Readonly<Record<string, string>> = {
-  openid: 'Know who you are',
-  mcp: 'Use the tools of this server in your name',
-  admin: 'Administer this server in your name',
-};
 
 /** Where older connections begin; null: from the newest, also for what is no such place. */
 function keyOf(older: unknown): [number, string] | null {

@@ -72,7 +72,7 @@ export class AccountController {
     const signedIn = await this.door.submit(request, reply, body);
     if (!signedIn) return;
     const { id } = signedIn.user;
-    await this.grants.revokeAll({ userId: id }, this.#end(request, id));
+    await this.grants.revokeAll(id, this.#end(request, id));
     sendOn(reply, '/account?done=disconnected-all');
   }
 

@@ -114,12 +114,10 @@ export class Grants {
     }
   }
 
-  /** Ends all connections of a person, of a Client, or of both together. @returns how many were alive */
-  async revokeAll(of: { userId?: string; clientId?: string }, end: GrantEnd): Promise<number> {
-    if (of.userId === undefined && of.clientId === undefined) throw new TypeError('revokeAll wants a user or a client');
-    const rows = await this.database.repository(GrantRow).findBy(of);
-    const ended = await Promise.all(rows.map(({ id }) => this.revoke(id, end)));
-    return ended.filter(Boolean).length;
+  /** Ends all connections of a person, each with its own Event. */
+  async revokeAll(userId: string, end: GrantEnd): Promise<void> {
+    const living = await this.ofUser(userId);
+    await Promise.all(living.map(({ id }) => this.revoke(id, end)));
   }
 
   #end(row: GrantRow, { actor, reason, ip }: GrantEnd): Statement[] {

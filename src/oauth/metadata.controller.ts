@@ -1,5 +1,4 @@
-import { All, Controller, Inject, Req, type Type } from '@nestjs/common';
-import { Header } from '@nestjs/common';
+import { All, Controller, Header, Inject, Req, type Type } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyRequest } from 'fastify';
 import { CallerAddresses } from '../access/caller-address.js';

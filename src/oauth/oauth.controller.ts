@@ -62,11 +62,7 @@ export class OauthController {
   @All('token')
   @RouteConfig(oauthRoute(['POST']))
   async token(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
-    const body = fixTokenRequest(
-      new URLSearchParams(stringify(flat(request.body))),
-      this.engine.knownScopes,
-      this.settings,
-    );
+    const body = fixTokenRequest(new URLSearchParams(stringify(flat(request.body))), this.settings);
     await this.#handOver(request, reply, { path: '/token', body: body.toString() });
   }
 

@@ -128,8 +128,8 @@ export class SignInAsk {
   }
 }
 
-/** Scopes that no module declares. */
-const WORDS: Readonly<Record<string, string>> = {
+/** Scopes that no module declares, in plain words. */
+export const WORDS: Readonly<Record<string, string>> = {
   openid: 'Know who you are',
   mcp: 'Use the tools of this server in your name',
   admin: 'Administer this server in your name',

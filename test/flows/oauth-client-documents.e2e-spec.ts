@@ -140,7 +140,6 @@ describe('client ID metadata documents', () => {
     answers.set(id, () => {
       throw new OutboundFailed('timeout', 'slow');
     });
-    // A new engine: nothing is left in memory.
     const again = await client.refresh(refreshToken);
     expect(again.status).toBe(200);
     expect((await authorize(id)).status).toBe(303);

@@ -83,7 +83,7 @@ describe.each([
     const users = house.gatehouse.app.get(Users, { strict: false });
     const grants = house.gatehouse.app.get(Grants, { strict: false });
     const user = await users.findByIdentity('github', '583231');
-    await grants.revokeAll({ userId: user!.id }, { actor: 'admin-token', reason: 'admin' });
+    await grants.revokeAll(user!.id, { actor: 'admin-token', reason: 'admin' });
     await client.close();
     const again = await connect(house.gatehouse.mcpUrl, person);
     expect((await again.callTool('hello', { name: 'again' })).text).toBe('hello, again');

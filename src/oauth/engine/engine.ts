@@ -124,7 +124,7 @@ export class Engine implements OnModuleInit, OnApplicationShutdown {
 
   /**
    * Ends an Interaction well: sign-in and consent at once, then the browser is sent on to the code. Write nothing to the response before but headers.
-   * @param done `accountId` is the User id; `grantId` comes from `createGrant` or `Grants.create`
+   * @param done `accountId` is the User id; `grantId` comes from `Grants.create`
    */
   async finish(req: IncomingMessage, res: ServerResponse, done: { accountId: string; grantId: string }): Promise<void> {
     const interaction = await this.#provider.interactionDetails(req, res);
@@ -170,21 +170,20 @@ export class Engine implements OnModuleInit, OnApplicationShutdown {
   }
 
   /** Makes a Grant with its Event. @returns its id */
-  async createGrant(grant: NewGrant): Promise<string> {
+  async #createGrant(grant: NewGrant): Promise<string> {
     const { id, statements } = this.grants.create(grant);
     await this.database.commit(statements);
     return id;
   }
 
-  /** The scopes that authorization requests may name. */
-  get knownScopes(): KnownScopes {
-    return { names: this.scopesOf(this.settings.mcpUrl), defaults: this.settings.values.defaultScopes };
-  }
-
-  /** The same for one Client: an administrator may have said what it can have at most. */
+  /** The scopes that authorization requests of a Client may name, and what an administrator allows it at most. `clientId` null: nobody known. */
   async knownScopesFor(clientId: string | null): Promise<KnownScopes> {
     const client = clientId === null ? null : await this.clients.find(clientId);
-    return { ...this.knownScopes, limit: client?.allowedScopes ?? null };
+    return {
+      names: this.scopesOf(this.settings.mcpUrl),
+      defaults: this.settings.values.defaultScopes,
+      limit: client?.allowedScopes ?? null,
+    };
   }
 
   /** Every scope that a token for this resource can have. */
@@ -314,7 +313,7 @@ export class Engine implements OnModuleInit, OnApplicationShutdown {
     };
     if (!(await this.consents.covering(subject))) return undefined;
     const provider = await this.grants.latestProvider(session.accountId);
-    const id = await this.createGrant({ ...subject, provider });
+    const id = await this.#createGrant({ ...subject, provider });
     return this.#provider.Grant.find(id);
   }
 

@@ -53,7 +53,7 @@ export function fixAuthorizationRequest(
 }
 
 /** A `/token` body with a canonical `resource`, and without scopes that mean nothing here (`offline_access`). */
-export function fixTokenRequest(asked: URLSearchParams, known: KnownScopes, resources: Resources): URLSearchParams {
+export function fixTokenRequest(asked: URLSearchParams, resources: Resources): URLSearchParams {
   const fixed = new URLSearchParams(asked);
   const named = fixed.getAll('resource');
   if (named.length > 0) fixed.set('resource', targetOf(named, resources));
