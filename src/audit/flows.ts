@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { Inject, Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationShutdown } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
 import { AttemptLimit } from '../access/attempt-limit.js';
 import { limitKey } from '../access/caller-address.js';
@@ -16,6 +16,8 @@ const STEPS_KEPT = 60;
 /** Steps that wait to be written; what comes beyond them, in a flood, is dropped. */
 const WAITING = 2000;
 const BATCH = 200;
+/** Steps of all sign-ins within this time share a transaction. */
+const WRITE_AFTER_MS = 250;
 /** What came before `/authorize` is remembered for this long, by this process only. */
 const PRELUDE_MS = 900_000;
 /** Traces that begin with a failure, of one address in a minute: anybody can be refused as often as they like. */
@@ -61,12 +63,13 @@ interface TimedStep extends FlowStep {
  * when `/authorize` comes.
  */
 @Injectable()
-export class Flows implements OnApplicationShutdown {
+export class Flows implements BeforeApplicationShutdown, OnApplicationShutdown {
   readonly #log = new Logger('Flows');
   readonly #prelude = new LRUCache<string, TimedStep[]>({ max: 5000, ttl: PRELUDE_MS });
   readonly #failedStarts = new AttemptLimit(FAILED_STARTS);
   #waiting: Statement[][] = [];
   #writing: Promise<void> | null = null;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(@Inject(Database) private readonly database: Database) {}
 
@@ -113,6 +116,8 @@ export class Flows implements OnApplicationShutdown {
 
   /** Statements that note the first call of a connection, once; for the commit that notes when it was last used. `second`: epoch seconds. */
   firstCall(grantId: string, second: number): Statement[] {
+    // Those statements look for the trace, so what is noted of it goes first.
+    this.#begin();
     // The end of that second: the steps before it know their milliseconds.
     const at = second * 1000 + 999;
     return [
@@ -130,6 +135,10 @@ export class Flows implements OnApplicationShutdown {
     }
   }
 
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.settled();
+  }
+
   async onApplicationShutdown(): Promise<void> {
     await this.settled();
   }
@@ -143,10 +152,13 @@ export class Flows implements OnApplicationShutdown {
   #enqueue(statements: Statement[]): void {
     if (this.#waiting.length >= WAITING) return;
     this.#waiting.push(statements);
-    setImmediate(() => this.#begin());
+    if (this.#waiting.length >= BATCH) this.#begin();
+    else this.#timer ??= setTimeout(() => this.#begin(), WRITE_AFTER_MS).unref();
   }
 
   #begin(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     if (this.#writing || this.#waiting.length === 0) return;
     const statements = this.#waiting.splice(0, BATCH).flat();
     this.#writing = this.database

@@ -63,6 +63,13 @@ export interface Finished {
   readonly outcome: Outcome;
 }
 
+interface TakenRow {
+  state_hash: string;
+  sealed: string;
+  outcome: string | null;
+  taken_at: number | string;
+}
+
 /** Tries at providers: each state is taken once, each outcome read by the browser that began the try. */
 @Injectable()
 export class Attempts {
@@ -117,20 +124,20 @@ export class Attempts {
 
   /** The newest ended try of this browser for this subject; `pending`: one is still being finished; null: none, or another browser's. */
   async finished(subject: string, binding: string): Promise<Finished | 'pending' | null> {
-    const rows = await this.database.repository(AttemptRow).find({
-      where: { subjectHash: sha256(subject), bindingHash: sha256(binding) },
-      order: { takenAt: 'DESC' },
-    });
-    const taken = rows.filter(({ takenAt, expiresAt }) => takenAt !== null && expiresAt > now());
+    const taken = await this.database.rows<TakenRow>(
+      sql`SELECT state_hash, sealed, outcome, taken_at FROM oauth_attempt
+        WHERE subject_hash = ${sha256(subject)} AND binding_hash = ${sha256(binding)} AND taken_at IS NOT NULL AND expires_at > ${now()}
+        ORDER BY taken_at DESC`,
+    );
     const ended = taken.find(({ outcome }) => outcome !== null);
     const [newest] = taken;
     if (!ended?.outcome) {
       if (!newest) return null;
-      if ((newest.takenAt ?? 0) > now() - FINISH_SECONDS) return 'pending';
-      return { key: newest.stateHash, attempt: this.#read(newest), outcome: { kind: 'failed' } };
+      if (Number(newest.taken_at) > now() - FINISH_SECONDS) return 'pending';
+      return { key: newest.state_hash, attempt: this.#read(newest), outcome: { kind: 'failed' } };
     }
     const outcome = JSON.parse(this.seals.open(ended.outcome, 'attempt-outcome')) as Outcome;
-    return { key: ended.stateHash, attempt: this.#read(ended), outcome };
+    return { key: ended.state_hash, attempt: this.#read(ended), outcome };
   }
 
   /** Was this state taken by this browser a moment ago? Then a reload of the callback goes on instead of failing. */
@@ -157,7 +164,7 @@ export class Attempts {
     return sql`DELETE FROM oauth_attempt WHERE expires_at < ${now() - 60}`;
   }
 
-  #read(row: AttemptRow): Attempt {
+  #read(row: Pick<AttemptRow, 'sealed'>): Attempt {
     return JSON.parse(this.seals.open(row.sealed, 'attempt')) as Attempt;
   }
 }

@@ -34,6 +34,7 @@ export function expecting(rows: number, statement: Statement): Statement {
 }
 
 type Row = Record<string, unknown>;
+type ColumnMetadata = EntityMetadata['columns'][number];
 
 const POSTGRES_RETRIES = 3;
 
@@ -43,6 +44,8 @@ export class Database implements OnApplicationShutdown {
   readonly #prepared = new Map<string, SqliteStatement>();
   readonly #repositories = new Map<unknown, Repository<ObjectLiteral>>();
   readonly #lookups = new Map<string, readonly string[]>();
+  readonly #inserts = new Map<string, readonly string[]>();
+  readonly #columnsOf = new Map<unknown, ReadonlyMap<string, ColumnMetadata>>();
   readonly #group = new GroupCommit(() => this.#sqlite);
 
   constructor(readonly source: DataSource) {}
@@ -66,12 +69,13 @@ export class Database implements OnApplicationShutdown {
   /** A row to insert, by property names of the entity. */
   insert<Entity extends ObjectLiteral>(entity: EntityTarget<Entity>, row: Partial<Entity>): Statement {
     const pairs = this.#columns(entity, row);
-    return glue(
-      `INSERT INTO ${this.#table(entity)} (${pairs.map(([column]) => column).join(', ')}) VALUES (`,
-      pairs.map(([, value]) => value),
-      ', ',
-      ')',
-    );
+    const head = `INSERT INTO ${this.#table(entity)} (${pairs.map(([column]) => column).join(', ')}) VALUES (`;
+    let text = this.#inserts.get(head);
+    if (!text) {
+      text = [...pairs.map((_, i) => (i === 0 ? head : ', ')), ')'];
+      this.#inserts.set(head, text);
+    }
+    return { text, values: pairs.map(([, value]) => value) };
   }
 
   /** Sets columns of all rows that equal `where` (null: IS NULL). */
@@ -227,16 +231,25 @@ export class Database implements OnApplicationShutdown {
   }
 
   #columns(entity: EntityTarget<ObjectLiteral>, row: ObjectLiteral): [string, unknown][] {
-    const { columns, name } = this.source.getMetadata(entity);
+    const columns = this.#columnsByProperty(entity);
     return Object.entries(row)
       .filter(([, value]) => value !== undefined)
       .map(([property, value]) => {
-        const column = columns.find(({ propertyName }) => propertyName === property);
-        if (!column) throw new TypeError(`${name} has no column ${property}`);
+        const column = columns.get(property);
+        if (!column) throw new TypeError(`${this.source.getMetadata(entity).name} has no column ${property}`);
         const transformer = column.transformer;
         const stored = transformer && !Array.isArray(transformer) ? (transformer.to(value) as unknown) : value;
         return [`"${column.databaseName}"`, stored];
       });
+  }
+
+  #columnsByProperty(entity: EntityTarget<ObjectLiteral>): ReadonlyMap<string, ColumnMetadata> {
+    let columns = this.#columnsOf.get(entity);
+    if (!columns) {
+      columns = new Map(this.source.getMetadata(entity).columns.map((column) => [column.propertyName, column]));
+      this.#columnsOf.set(entity, columns);
+    }
+    return columns;
   }
 
   #where(entity: EntityTarget<ObjectLiteral>, where: ObjectLiteral, text: string[], values: unknown[]): void {
@@ -305,11 +318,6 @@ function hydrate(metadata: EntityMetadata, row: Row): ObjectLiteral {
     entity[propertyName] = transformer && !Array.isArray(transformer) ? (transformer.from(plain) as unknown) : plain;
   }
   return entity;
-}
-
-function glue(head: string, values: readonly unknown[], separator: string, tail: string): Statement {
-  const text = values.map((_, i) => (i === 0 ? head : separator));
-  return { text: [...text, tail], values };
 }
 
 /** By dialect: a template's text array is one object for the whole process, whichever databases it opens. */

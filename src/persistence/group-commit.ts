@@ -1,5 +1,5 @@
 import { setImmediate, setTimeout } from 'node:timers';
-import type { Database as SqliteHandle } from 'better-sqlite3';
+import type { Database as SqliteHandle, Statement as SqliteStatement } from 'better-sqlite3';
 import { DatabaseUnavailable, isBusy, isOutOfReach } from './faults.js';
 
 /** Time for which a write waits for another process's lock on the SQLite file, milliseconds. */
@@ -23,6 +23,7 @@ interface Waiting {
 export class GroupCommit {
   #waiting: Waiting[] = [];
   #scheduled = false;
+  readonly #control = new Map<string, SqliteStatement>();
 
   constructor(private readonly handle: () => SqliteHandle) {}
 
@@ -70,27 +71,33 @@ export class GroupCommit {
   /** @returns how to tell each of the group, in order */
   #transact(): (() => void)[] {
     const handle = this.handle();
-    handle.exec('BEGIN IMMEDIATE');
+    this.#run('BEGIN IMMEDIATE');
     try {
       const settle = this.#waiting.slice(0, GROUP).map((one) => this.#part(handle, one));
-      handle.exec('COMMIT');
+      this.#run('COMMIT');
       return settle;
     } finally {
-      if (handle.inTransaction) handle.exec('ROLLBACK');
+      if (handle.inTransaction) this.#run('ROLLBACK');
     }
   }
 
+  #run(text: string): void {
+    let statement = this.#control.get(text);
+    if (!statement) this.#control.set(text, (statement = this.handle().prepare(text)));
+    statement.run();
+  }
+
   #part(handle: SqliteHandle, { work, resolve, reject }: Waiting): () => void {
-    handle.exec('SAVEPOINT part');
+    this.#run('SAVEPOINT part');
     try {
       const affected = work();
-      handle.exec('RELEASE part');
+      this.#run('RELEASE part');
       return () => resolve(affected);
     } catch (error) {
       // A full disk or a lost lock concerns the whole transaction.
       if (isBusy(error) || isOutOfReach(error) || !handle.inTransaction) throw error;
-      handle.exec('ROLLBACK TO part');
-      handle.exec('RELEASE part');
+      this.#run('ROLLBACK TO part');
+      this.#run('RELEASE part');
       return () => reject(error);
     }
   }

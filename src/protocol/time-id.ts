@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 
 let lastAt = 0;
 let counter = 0;
@@ -15,11 +15,9 @@ export function timeId(at: number): string {
       counter = 0;
     }
   }
-  const bytes = randomBytes(16);
-  bytes.writeUIntBE(lastAt, 0, 6);
-  bytes.writeUInt16BE(0x7000 | counter, 6);
-  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
-  return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+  const time = lastAt.toString(16).padStart(12, '0');
+  // A random UUID ends as this one does: variant and 62 random bits, which Node draws for many at once.
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${counter.toString(16).padStart(3, '0')}${randomUUID().slice(18)}`;
 }
 
 /** The least id of that millisecond and everything after it: ids made earlier sort before it. */
