@@ -1,9 +1,11 @@
 import { accessSync, constants } from 'node:fs';
 import { dirname } from 'node:path';
+import type { Database as SqliteHandle } from 'better-sqlite3';
 import pg from 'pg';
 import { DataSource } from 'typeorm';
 import type { Settings } from '../config/settings.js';
 import { makeFolder } from './folder.js';
+import { keepStatements } from './kept-statements.js';
 import { sqliteFile } from './root-key.js';
 import { entities, migrations } from './schema.js';
 
@@ -42,7 +44,8 @@ export async function openDatabase(settings: Settings): Promise<DataSource> {
     database: file ?? ':memory:',
     enableWAL: file !== null,
     timeout: 50,
-    prepareDatabase: (handle: { pragma(text: string): unknown }) => {
+    prepareDatabase: (handle: SqliteHandle) => {
+      keepStatements(handle);
       handle.pragma('synchronous = FULL');
       // A checkpoint writes each changed page once, however often it changed: 16 MB of WAL instead of 4 means fewer writes.
       handle.pragma('wal_autocheckpoint = 4000');
