@@ -75,7 +75,7 @@ export class AccountDoor {
         status: 403,
         title: 'This form was not filled in here',
         what: 'It came without the cookie that ties it to your browser, or from an earlier sign-in. Nothing was done.',
-        todo: 'Allow cookies for this site, open your account page again and repeat what you wanted to do.',
+        remedy: 'Allow cookies for this site, open your account page again and repeat what you wanted to do.',
         reference,
       }),
     );

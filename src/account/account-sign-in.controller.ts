@@ -67,7 +67,7 @@ export class AccountSignInController {
     if (wait !== null) {
       this.#log.warn(`${reference}: too many sign-ins to the account page from one address`);
       void reply.header('retry-after', String(wait));
-      return sendPage(reply, tooManySignInsPage({ wait, todo: 'sign in again', reference }));
+      return sendPage(reply, tooManySignInsPage({ wait, remedy: 'sign in again', reference }));
     }
     try {
       const url = await this.signIn.begin(request, reply, {

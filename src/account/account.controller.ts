@@ -104,10 +104,10 @@ export class AccountController {
     sendOn(reply, '/account?done=revoked');
   }
 
-  #refuseToken(reply: FastifyReply, todo: string): void {
+  #refuseToken(reply: FastifyReply, remedy: string): void {
     sendPage(
       reply,
-      errorPage({ title: 'The token was not made', what: 'Nothing was changed.', todo, reference: newReference() }),
+      errorPage({ title: 'The token was not made', what: 'Nothing was changed.', remedy, reference: newReference() }),
     );
   }
 

@@ -83,7 +83,7 @@ export class WidenController {
         status: 403,
         title: 'This link is for another person',
         what: 'You are signed in with another account than the one whose application asks.',
-        todo: 'If it is your own application, sign out of your account page here and sign in with that account.',
+        remedy: 'If it is your own application, sign out of your account page here and sign in with that account.',
         reference: newReference(),
       }),
     );
@@ -100,7 +100,7 @@ export class WidenController {
       errorPage({
         title: 'This link is over',
         what: 'It was used, is older than ten minutes, or its application was disconnected.',
-        todo: 'Go back to your application and let it try again: it gets a new link when it still needs one.',
+        remedy: 'Go back to your application and let it try again: it gets a new link when it still needs one.',
         reference: newReference(),
       }),
     );

@@ -55,7 +55,8 @@ function faultPage(fault: CallbackFault, reference: string): Page {
       fault === 'foreign'
         ? 'Somebody sent your browser here with an answer that this server never asked for. Nothing was done.'
         : 'The approval was given in another browser, or this browser does not keep cookies. Nothing was done.',
-    todo: 'If you were connecting an application, go back to it and connect again, in this browser, with cookies allowed.',
+    remedy:
+      'If you were connecting an application, go back to it and connect again, in this browser, with cookies allowed.',
     reference,
   });
 }

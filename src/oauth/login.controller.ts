@@ -210,7 +210,7 @@ export class LoginController {
       errorPage({
         title: 'Nothing was chosen',
         what: `You took away everything that ${ask.client.name} asked for.`,
-        todo: 'Go back one page and leave at least one box checked, or press “Do not allow”.',
+        remedy: 'Go back one page and leave at least one box checked, or press “Do not allow”.',
         reference: ask.reference,
       }),
     );
@@ -231,7 +231,7 @@ export class LoginController {
         status: 403,
         title: 'This form was not filled in here',
         what: 'It came without the cookie that ties it to your browser. Nothing was done.',
-        todo: 'Allow cookies for this site, go back to your application and connect again.',
+        remedy: 'Allow cookies for this site, go back to your application and connect again.',
         reference,
       }),
     );

@@ -107,7 +107,7 @@ export class OauthController {
     if ((request.headers.accept ?? '').includes('text/html'))
       sendPage(
         reply,
-        tooManySignInsPage({ wait, todo: 'connect again from your application', reference: newReference() }),
+        tooManySignInsPage({ wait, remedy: 'connect again from your application', reference: newReference() }),
       );
     else
       sendOauthError(reply, 429, {

@@ -15,7 +15,7 @@ export function notSignedInPage(
         status: 403,
         title: 'You are signed in, but not let in',
         what: html`You used the ${outcome.provider} account <strong>${outcome.account}</strong>. ${outcome.reason}`,
-        todo: html`<p>Choose another account, or ask whoever runs this server to let this account in.</p>
+        remedy: html`<p>Choose another account, or ask whoever runs this server to let this account in.</p>
           <div class="actions"><a class="button" href="${againAt}?another=1">Use another account</a></div>`,
         reference,
       });
@@ -24,18 +24,24 @@ export function notSignedInPage(
         status: 409,
         title: 'This account belongs to somebody here',
         what: 'Another person already signs in with it, or you have done so yourself before you added it here.',
-        todo: html`<p>Sign in with that account, or ask whoever runs this server to remove it there first.</p>
+        remedy: html`<p>Sign in with that account, or ask whoever runs this server to remove it there first.</p>
           ${again}`,
         reference,
       });
     case 'refused':
-      return errorPage({ status: 403, title: 'The sign-in was refused', what: outcome.reason, todo: again, reference });
+      return errorPage({
+        status: 403,
+        title: 'The sign-in was refused',
+        what: outcome.reason,
+        remedy: again,
+        reference,
+      });
     case 'unavailable':
       return errorPage({
         status: 503,
         title: 'The sign-in cannot be finished now',
         what: 'The provider does not answer as it should.',
-        todo: html`<p>Wait a moment, then try again.</p>
+        remedy: html`<p>Wait a moment, then try again.</p>
           ${again}`,
         reference,
       });
@@ -44,7 +50,7 @@ export function notSignedInPage(
         status: 503,
         title: 'The sign-in could not be finished',
         what: 'This is a fault of the server, not of yours.',
-        todo: html`<p>Try again. If it happens again, give the reference below to whoever runs this server.</p>
+        remedy: html`<p>Try again. If it happens again, give the reference below to whoever runs this server.</p>
           ${again}`,
         reference,
       });

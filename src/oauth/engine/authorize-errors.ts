@@ -117,7 +117,7 @@ export class AuthorizeErrors {
         status: 503,
         title: 'Please try again in a moment',
         what: 'The server cannot reach its database just now. Nothing is lost.',
-        todo: 'Wait a few seconds and reload this page.',
+        remedy: 'Wait a few seconds and reload this page.',
         reference,
       });
     if (out.error === 'invalid_client') return { ...unknownClientPage(reference), status: 400 };
@@ -128,14 +128,14 @@ export class AuthorizeErrors {
         status: 500,
         title: 'Something broke here',
         what: 'This is a fault of the server, not of yours.',
-        todo: 'Try again. If it happens again, give the reference below to whoever runs this server.',
+        remedy: 'Try again. If it happens again, give the reference below to whoever runs this server.',
         reference,
       });
     return errorPage({
       status: 400,
       title: 'This request cannot be answered',
       what: `Your application sent something that this server does not accept: ${String(out.error_description ?? out.error)}.`,
-      todo: 'Go back to your application and connect again. If it happens again, tell whoever makes the application.',
+      remedy: 'Go back to your application and connect again. If it happens again, tell whoever makes the application.',
       reference,
     });
   }

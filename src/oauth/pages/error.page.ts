@@ -7,18 +7,18 @@ export interface PageError {
   readonly status?: number | undefined;
   readonly title: string;
   readonly what: Hole;
-  readonly todo: Hole;
+  readonly remedy: Hole;
   readonly reference: string;
 }
 
 /** The page for whatever went wrong. */
-export function errorPage({ status = 400, title, what, todo, reference }: PageError): Page {
+export function errorPage({ status = 400, title, what, remedy, reference }: PageError): Page {
   return page({
     status,
     title,
     body: html`<p>${what}</p>
       <h2>What you can do</h2>
-      ${typeof todo === 'string' ? html`<p>${todo}</p>` : todo}
+      ${typeof remedy === 'string' ? html`<p>${remedy}</p>` : remedy}
       <p class="small soft">
         Reference <code>${reference}</code>. Whoever runs this server finds this attempt under it.
       </p>`,
@@ -31,7 +31,7 @@ export function expiredPage(reference: string): Page {
     status: 400,
     title: 'This sign-in is over',
     what: 'It was finished or refused already, is older than ten minutes, or was begun in another browser.',
-    todo: 'Go back to your application and connect again. If the application says it is connected, close this tab.',
+    remedy: 'Go back to your application and connect again. If the application says it is connected, close this tab.',
     reference,
   });
 }
@@ -55,7 +55,7 @@ export function unknownClientPage(reference: string): Page {
     status: 400,
     title: 'This application is not known here',
     what: 'Your application presented a registration that this server does not have, perhaps because it was removed after long disuse.',
-    todo: html`<p>Make the application forget its registration; it then registers by itself.</p>
+    remedy: html`<p>Make the application forget its registration; it then registers by itself.</p>
       <ul class="plain small">
         ${resets.map(([name, how]) => html`<li><strong>${name}</strong>: ${how}</li>`)}
       </ul>
@@ -91,13 +91,21 @@ export function finishingPage(continueAt = ''): Page {
   });
 }
 
-/** Too many sign-ins of one address; `wait` in seconds, `todo` goes on after "then". */
-export function tooManySignInsPage({ wait, todo, reference }: { wait: number; todo: string; reference: string }): Page {
+/** Too many sign-ins of one address; `wait` in seconds, `remedy` goes on after "then". */
+export function tooManySignInsPage({
+  wait,
+  remedy,
+  reference,
+}: {
+  wait: number;
+  remedy: string;
+  reference: string;
+}): Page {
   return errorPage({
     status: 429,
     title: 'Too many sign-ins at once',
     what: 'Many sign-ins were begun from your network within a minute.',
-    todo: `Wait ${wait} seconds, then ${todo}.`,
+    remedy: `Wait ${wait} seconds, then ${remedy}.`,
     reference,
   });
 }

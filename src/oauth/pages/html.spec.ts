@@ -89,7 +89,7 @@ describe('pages', () => {
   });
 
   it('U5: an error page says what happened, what to do, and the reference', () => {
-    const { status, markup } = errorPage({ title: 'T', what: 'W', todo: 'D', reference: 'abc123' });
+    const { status, markup } = errorPage({ title: 'T', what: 'W', remedy: 'D', reference: 'abc123' });
     expect(status).toBe(400);
     for (const part of ['T', 'W', 'D', 'abc123']) expect(markup).toContain(part);
   });

@@ -42,7 +42,7 @@ function unavailable(reference: string) {
     status: 503,
     title: 'Please try again in a moment',
     what: 'The server cannot reach its database just now. Nothing is lost.',
-    todo: 'Wait a few seconds and reload this page.',
+    remedy: 'Wait a few seconds and reload this page.',
     reference,
   });
 }
@@ -52,7 +52,7 @@ function unreadable(status: number, reference: string) {
     status,
     title: 'This request could not be read',
     what: 'The browser sent something that this page does not understand.',
-    todo: 'Go back to your application and connect again.',
+    remedy: 'Go back to your application and connect again.',
     reference,
   });
 }
@@ -62,7 +62,7 @@ function broken(reference: string) {
     status: 500,
     title: 'Something broke here',
     what: 'This is a fault of the server, not of yours.',
-    todo: 'Try again. If it happens again, give the reference below to whoever runs this server.',
+    remedy: 'Try again. If it happens again, give the reference below to whoever runs this server.',
     reference,
   });
 }
