@@ -12,14 +12,16 @@ export type UsageWriter = (principal: Principal, at: number) => readonly Stateme
 export class Usage implements BeforeApplicationShutdown {
   readonly #log = new Logger('Usage');
   readonly #writers: UsageWriter[] = [];
+  readonly #preludes: (() => Promise<void>)[] = [];
   #noted = new Map<Principal, number>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(private readonly database: Database) {}
 
-  /** Adds a room's statements for each used Principal. */
-  addWriter(writer: UsageWriter): void {
+  /** Adds a room's statements for each used Principal. `before` is awaited ahead of each commit and must not reject. */
+  addWriter(writer: UsageWriter, before?: () => Promise<void>): void {
     this.#writers.push(writer);
+    if (before) this.#preludes.push(before);
   }
 
   /** This Principal has just called. */
@@ -36,6 +38,8 @@ export class Usage implements BeforeApplicationShutdown {
     this.#timer = undefined;
     const noted = this.#noted;
     this.#noted = new Map();
+    if (noted.size === 0) return;
+    await Promise.all(this.#preludes.map((before) => before()));
     const statements = [...noted].flatMap(([principal, at]) =>
       this.#writers.flatMap((writer) => writer(principal, at)),
     );

@@ -68,6 +68,9 @@ export class Flows implements BeforeApplicationShutdown, OnApplicationShutdown {
   readonly #prelude = new LRUCache<string, TimedStep[]>({ max: 5000, ttl: PRELUDE_MS });
   readonly #failedStarts = new AttemptLimit(FAILED_STARTS);
   #waiting: Statement[][] = [];
+  /** How many entries were ever put into `#waiting`, and how many of them were written or given up. */
+  #noted = 0;
+  #written = 0;
   #writing: Promise<void> | null = null;
   #timer: NodeJS.Timeout | undefined;
 
@@ -114,10 +117,11 @@ export class Flows implements BeforeApplicationShutdown, OnApplicationShutdown {
     );
   }
 
-  /** Statements that note the first call of a connection, once; for the commit that notes when it was last used. `second`: epoch seconds. */
+  /**
+   * Statements that note the first call of a connection, once; for the commit that notes when it was last used. They look for the trace, so await
+   * `settled` before it. `second`: epoch seconds.
+   */
   firstCall(grantId: string, second: number): Statement[] {
-    // Those statements look for the trace, so what is noted of it goes first.
-    this.#begin();
     // The end of that second: the steps before it know their milliseconds.
     const at = second * 1000 + 999;
     return [
@@ -127,9 +131,10 @@ export class Flows implements BeforeApplicationShutdown, OnApplicationShutdown {
     ];
   }
 
-  /** Waits until everything noted so far is written. */
+  /** Waits until everything noted so far is written; what is noted meanwhile is not waited for. */
   async settled(): Promise<void> {
-    while (this.#waiting.length > 0 || this.#writing) {
+    const upTo = this.#noted;
+    while (this.#written < upTo) {
       this.#begin();
       await this.#writing;
     }
@@ -152,6 +157,7 @@ export class Flows implements BeforeApplicationShutdown, OnApplicationShutdown {
   #enqueue(statements: Statement[]): void {
     if (this.#waiting.length >= WAITING) return;
     this.#waiting.push(statements);
+    this.#noted++;
     if (this.#waiting.length >= BATCH) this.#begin();
     else this.#timer ??= setTimeout(() => this.#begin(), WRITE_AFTER_MS).unref();
   }
@@ -160,14 +166,15 @@ export class Flows implements BeforeApplicationShutdown, OnApplicationShutdown {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.#writing || this.#waiting.length === 0) return;
-    const statements = this.#waiting.splice(0, BATCH).flat();
+    const batch = this.#waiting.splice(0, BATCH);
     this.#writing = this.database
-      .commit(statements)
+      .commit(batch.flat())
       .then(
         () => undefined,
         (error: unknown) => this.#log.warn(`a sign-in trace could not be written: ${String(error)}`),
       )
       .finally(() => {
+        this.#written += batch.length;
         this.#writing = null;
         this.#begin();
       });

@@ -24,14 +24,16 @@ export class OauthUpkeep {
     @Inject(Flows) flows: Flows,
     @Inject(Attempts) attempts: Attempts,
   ) {
-    usage.addWriter(({ grantId, client }, at) =>
-      grantId === undefined
-        ? []
-        : [
-            sql`UPDATE oauth_grant SET last_used_at = ${at} WHERE id = ${grantId}`,
-            sql`UPDATE oauth_client SET last_used_at = ${at} WHERE id = ${client}`,
-            ...flows.firstCall(grantId, at),
-          ],
+    usage.addWriter(
+      ({ grantId, client }, at) =>
+        grantId === undefined
+          ? []
+          : [
+              sql`UPDATE oauth_grant SET last_used_at = ${at} WHERE id = ${grantId}`,
+              sql`UPDATE oauth_client SET last_used_at = ${at} WHERE id = ${client}`,
+              ...flows.firstCall(grantId, at),
+            ],
+      () => flows.settled(),
     );
     for (const [name, statement] of jobs()) purge.add({ name, statement });
     // Not in batches: there are few at a time, found by their own index.
