@@ -13,35 +13,25 @@ import { Usage } from './usage.js';
 import { VerifiedTokens } from './verified-tokens.js';
 import { Verifiers } from './verifiers.js';
 
+const room = [
+  Access,
+  AdminTokens,
+  CallerAddresses,
+  FirstToken,
+  PersonalTokenList,
+  PersonalTokens,
+  Revocations,
+  ScopeCatalogue,
+  Usage,
+  VerifiedTokens,
+  Verifiers,
+];
+
 /** Who is calling, and may they. */
 @Global()
 @Module({
-  providers: [
-    Access,
-    AdminTokens,
-    CallerAddresses,
-    FirstToken,
-    PersonalTokenList,
-    PersonalTokens,
-    Revocations,
-    ScopeCatalogue,
-    Usage,
-    VerifiedTokens,
-    Verifiers,
-  ],
-  exports: [
-    Access,
-    AdminTokens,
-    CallerAddresses,
-    FirstToken,
-    PersonalTokenList,
-    PersonalTokens,
-    Revocations,
-    ScopeCatalogue,
-    Usage,
-    VerifiedTokens,
-    Verifiers,
-  ],
+  providers: room,
+  exports: room,
 })
 export class AccessModule implements OnModuleInit {
   constructor(
