@@ -1,5 +1,7 @@
 import { operation } from './operation.js';
-import { clientChange, clientQuery, clientSchema, clientWish, idParams, newClientSchema, pageOf } from './schemas.js';
+import { clientChange, clientQuery, clientSchema, clientWish, newClientSchema } from './client-schemas.js';
+import { pageOf } from './paging.js';
+import { idParams } from './values.js';
 
 /** GET /clients */
 export const listClients = operation({

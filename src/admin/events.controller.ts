@@ -5,7 +5,8 @@ import { Events } from '../audit/events.js';
 import { readCursor, writeCursor } from './cursor.js';
 import { eventFacts } from './facts.js';
 import { AdminApi, type Answer, type Ask, operation, Serves } from './operation.js';
-import { eventQuery, eventSchema, pageOf } from './schemas.js';
+import { eventQuery, eventSchema } from './event-schemas.js';
+import { pageOf } from './paging.js';
 
 /** GET /events */
 export const listEvents = operation({

@@ -9,17 +9,14 @@ import { redirectUrisOf } from '../oauth/clients.js';
 import type { ListedGrant } from '../oauth/grant-list.js';
 import type { SigningKey } from '../oauth/signing-keys.js';
 import type { Person } from '../users/user-list.js';
-import {
-  type clientSchema,
-  type eventSchema,
-  type flowSchema,
-  type grantSchema,
-  isoOfSeconds,
-  isoOrNull,
-  type keySchema,
-  type tokenSchema,
-  type userSchema,
-} from './schemas.js';
+import type { clientSchema } from './client-schemas.js';
+import type { eventSchema } from './event-schemas.js';
+import type { flowSchema } from './flow-schemas.js';
+import type { grantSchema } from './grant-schemas.js';
+import type { keySchema } from './system-schemas.js';
+import type { tokenSchema } from './token-schemas.js';
+import type { userSchema } from './user-schemas.js';
+import { isoOfSeconds, isoOrNull } from './values.js';
 
 /** A person as the admin API shows them. */
 export function userFacts({ user, identities }: Person): z.input<typeof userSchema> {

@@ -5,7 +5,9 @@ import { readCursor, writeCursor } from './cursor.js';
 import { grantFacts } from './facts.js';
 import { AdminApi, type Answer, type Ask, operation, Serves } from './operation.js';
 import { notFound } from './problem.js';
-import { grantQuery, grantSchema, idParams, pageOf } from './schemas.js';
+import { grantQuery, grantSchema } from './grant-schemas.js';
+import { pageOf } from './paging.js';
+import { idParams } from './values.js';
 
 /** GET /grants */
 export const listGrants = operation({

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import type { Operation } from './operation.js';
 import { operations } from './operations.js';
-import { components, problemSchema } from './schemas.js';
+import { components } from './components.js';
+import { problemSchema } from './problem.js';
 
 type Json = Record<string, unknown>;
 

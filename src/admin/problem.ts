@@ -1,6 +1,7 @@
 import { HttpException } from '@nestjs/common';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { DatabaseUnavailable } from '../persistence/faults.js';
+import { component } from './components.js';
 
 /** One part of a request that does not fit. */
 export interface Fault {
@@ -53,6 +54,18 @@ export class Problem extends Error {
     };
   }
 }
+
+/** A problem as the document describes it (RFC 9457). */
+export const problemSchema = component(
+  'Problem',
+  z.object({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    errors: z.array(z.object({ at: z.string(), message: z.string() })).optional(),
+  }),
+);
 
 /** Nothing of that kind has this id. */
 export function notFound(what: string): Problem {

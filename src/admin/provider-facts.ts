@@ -4,7 +4,7 @@ import { fieldsOf } from '../config/fields.js';
 import { Settings } from '../config/settings.js';
 import type { Probes, ProviderChoice } from '../providers/contract.js';
 import { Providers } from '../providers/providers.js';
-import type { providerSchema } from './schemas.js';
+import type { providerSchema } from './system-schemas.js';
 
 /** An answer that takes longer counts as none, milliseconds. */
 const PATIENCE_MS = 5000;

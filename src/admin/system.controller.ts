@@ -5,7 +5,9 @@ import { readCursor, writeCursor } from './cursor.js';
 import { flowFacts, keyFacts } from './facts.js';
 import { AdminApi, type Answer, type Ask, operation, Serves } from './operation.js';
 import { ProviderFacts } from './provider-facts.js';
-import { flowQuery, flowSchema, keySchema, pageOf, providerSchema, statsSchema } from './schemas.js';
+import { flowQuery, flowSchema } from './flow-schemas.js';
+import { pageOf } from './paging.js';
+import { keySchema, providerSchema, statsSchema } from './system-schemas.js';
 import { Stats } from './stats.js';
 
 /** GET /providers */

@@ -6,7 +6,9 @@ import { readCursor, writeCursor } from './cursor.js';
 import { tokenFacts } from './facts.js';
 import { AdminApi, type Answer, type Ask, operation, Serves } from './operation.js';
 import { notFound, Problem } from './problem.js';
-import { idParams, newTokenSchema, pageOf, tokenQuery, tokenSchema, tokenWish } from './schemas.js';
+import { pageOf } from './paging.js';
+import { newTokenSchema, tokenQuery, tokenSchema, tokenWish } from './token-schemas.js';
+import { idParams } from './values.js';
 
 /** GET /tokens */
 export const listTokens = operation({

@@ -1,17 +1,10 @@
 import { operation } from './operation.js';
-import {
-  eventSchema,
-  grantSchema,
-  idParams,
-  pageOf,
-  tokenSchema,
-  userChange,
-  userEventQuery,
-  userGrantQuery,
-  userQuery,
-  userSchema,
-  userTokenQuery,
-} from './schemas.js';
+import { eventSchema, userEventQuery } from './event-schemas.js';
+import { grantSchema, userGrantQuery } from './grant-schemas.js';
+import { pageOf } from './paging.js';
+import { tokenSchema, userTokenQuery } from './token-schemas.js';
+import { userChange, userQuery, userSchema } from './user-schemas.js';
+import { idParams } from './values.js';
 
 /** GET /users */
 export const listUsers = operation({

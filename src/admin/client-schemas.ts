@@ -1,0 +1,74 @@
+import { z } from 'zod';
+import { component } from './components.js';
+import { listQuery } from './paging.js';
+import { id, scopes, text, time } from './values.js';
+
+const clientStatus = z.enum(['active', 'pending', 'blocked']);
+const authMethod = z.enum(['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt']);
+const redirectUris = z.array(z.string().min(1).max(2048)).min(1).max(20);
+
+/** An MCP client application. */
+export const clientSchema = component(
+  'Client',
+  z.object({
+    id,
+    name: z.string(),
+    status: clientStatus,
+    source: z
+      .enum(['dcr', 'cimd', 'manual'])
+      .describe('Registered itself, metadata document, made by an administrator'),
+    redirect_uris: z.array(z.string()),
+    scopes: z.array(z.string()).nullable().describe('What it may be granted at most; null: everything'),
+    note: z.string().nullable(),
+    trusted: z.boolean().describe('An administrator made or approved it'),
+    token_endpoint_auth_method: z.string(),
+    client_uri: z.string().nullable(),
+    created_at: time,
+    last_used_at: time.nullable(),
+  }),
+);
+
+/** A Client at its creation. */
+export const newClientSchema = component(
+  'NewClient',
+  clientSchema.extend({ client_secret: z.string().nullable().describe('Shown this once; null: it has none') }),
+);
+
+/** What a pre-registered Client is to be. */
+export const clientWish = component(
+  'ClientWish',
+  z.strictObject({
+    name: text(200),
+    redirect_uris: redirectUris,
+    scopes: scopes.nullable().default(null),
+    note: z.string().max(2000).nullable().default(null),
+    token_endpoint_auth_method: authMethod.default('none'),
+    jwks_uri: text(2048).optional().describe('For private_key_jwt'),
+    jwks: z
+      .strictObject({ keys: z.array(z.record(z.string(), z.unknown())).min(1).max(20) })
+      .optional()
+      .describe('For private_key_jwt: public keys'),
+    client_uri: text(2048).optional(),
+  }),
+);
+
+/** What an administrator changes of a Client. */
+export const clientChange = component(
+  'ClientChange',
+  z
+    .strictObject({
+      status: clientStatus.optional(),
+      name: text(200).optional(),
+      redirect_uris: redirectUris.optional(),
+      scopes: scopes.nullable().optional(),
+      note: z.string().max(2000).nullable().optional(),
+    })
+    .refine((change) => Object.keys(change).length > 0, { error: 'changes nothing' }),
+);
+
+/** Filters of the list of Clients. */
+export const clientQuery = listQuery.extend({
+  status: clientStatus.optional(),
+  source: z.enum(['dcr', 'cimd', 'manual']).optional(),
+  q: text(200).optional().describe('Part of the name'),
+});
