@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Events } from '../audit/events.js';
-import { Database, sql, type Statement } from '../persistence/database.js';
+import { Database } from '../persistence/database.js';
+import { sql, type Statement } from '../persistence/statement.js';
 import { timeId } from '../protocol/time-id.js';
 import { isWellFormed, mintToken, sha256 } from '../protocol/token.js';
 import type { Principal, TokenVerifier } from '../providers/contract.js';

@@ -1,5 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { Database, DuplicateRow, sql, type Statement } from '../persistence/database.js';
+import { Database } from '../persistence/database.js';
+import { DuplicateRow } from '../persistence/faults.js';
+import { sql, type Statement } from '../persistence/statement.js';
 import { sha256 } from '../protocol/token.js';
 import { ProofIdRow } from './proof-id.entity.js';
 

@@ -1,5 +1,6 @@
 import { Inject, Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
-import { Database, sql, type Statement } from '../persistence/database.js';
+import { Database } from '../persistence/database.js';
+import { sql, type Statement } from '../persistence/statement.js';
 import { Notifications } from '../persistence/notifications.js';
 import { RevocationRow, type RevocationKind } from './revocation.entity.js';
 import { VerifiedTokens } from './verified-tokens.js';

@@ -1,5 +1,6 @@
 import { Injectable, Logger, type BeforeApplicationShutdown } from '@nestjs/common';
-import { Database, type Statement } from '../persistence/database.js';
+import { Database } from '../persistence/database.js';
+import type { Statement } from '../persistence/statement.js';
 import type { Principal } from '../providers/contract.js';
 
 const FLUSH_MS = 10_000;

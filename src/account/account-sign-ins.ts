@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { Database, sql, type Statement } from '../persistence/database.js';
+import { Database } from '../persistence/database.js';
+import { sql, type Statement } from '../persistence/statement.js';
 import { sha256 } from '../protocol/token.js';
 import { randomValue } from '../oauth/attempts.js';
 import { BrowserCookies } from '../oauth/browser-cookies.js';

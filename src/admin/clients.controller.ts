@@ -2,7 +2,7 @@ import { Inject } from '@nestjs/common';
 import { ClientList } from '../oauth/client-list.js';
 import type { ClientRow } from '../oauth/client.entity.js';
 import { Clients } from '../oauth/clients.js';
-import { CommitConflict } from '../persistence/database.js';
+import { CommitConflict } from '../persistence/faults.js';
 import { type ClientMetadata, isFault, readClientMetadata } from '../protocol/client-metadata.js';
 import { changeClient, createClient, getClient, listClients, removeClient } from './client-operations.js';
 import { readCursor, writeCursor } from './cursor.js';

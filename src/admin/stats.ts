@@ -1,7 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { z } from 'zod';
 import { type Counts, EventCounts } from '../audit/event-counts.js';
-import { Database, sql } from '../persistence/database.js';
+import { Database } from '../persistence/database.js';
+import { sql } from '../persistence/statement.js';
 import type { statsSchema } from './system-schemas.js';
 
 type Facts = z.input<typeof statsSchema>;

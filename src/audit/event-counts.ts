@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { Database, sql } from '../persistence/database.js';
+import { Database } from '../persistence/database.js';
+import { sql } from '../persistence/statement.js';
 import { timeIdFloor } from '../protocol/time-id.js';
 
 const HOUR_MS = 3_600_000;

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { Database, sql, type Statement } from '../persistence/database.js';
+import { Database } from '../persistence/database.js';
+import { sql, type Statement } from '../persistence/statement.js';
 import { slice, type Key } from '../persistence/keyset.js';
 import { timeIdFloor } from '../protocol/time-id.js';
 import type { EventRow } from './event.entity.js';

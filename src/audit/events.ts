@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { Database, type Statement } from '../persistence/database.js';
+import { Database } from '../persistence/database.js';
+import type { Statement } from '../persistence/statement.js';
 import { timeId } from '../protocol/time-id.js';
 import { EventRow } from './event.entity.js';
 

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { Database, sql, type Statement } from '../persistence/database.js';
+import { Database } from '../persistence/database.js';
+import { sql, type Statement } from '../persistence/statement.js';
 import { oneOf, slice, type Key } from '../persistence/keyset.js';
 import { Flows } from './flows.js';
 import type { FlowOutcome } from './flow.entity.js';

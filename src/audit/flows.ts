@@ -3,7 +3,8 @@ import { Inject, Injectable, Logger, type BeforeApplicationShutdown, type OnAppl
 import { LRUCache } from 'lru-cache';
 import { AttemptLimit } from '../access/attempt-limit.js';
 import { limitKey } from '../access/caller-address.js';
-import { Database, sql, type Statement } from '../persistence/database.js';
+import { Database } from '../persistence/database.js';
+import { sql, type Statement } from '../persistence/statement.js';
 import { recogniseClient, type ClientTraits } from '../protocol/known-client.js';
 import { timeId } from '../protocol/time-id.js';
 

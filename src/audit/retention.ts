@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Revocations } from '../access/revocations.js';
 import { Settings } from '../config/settings.js';
-import { sql } from '../persistence/database.js';
+import { sql } from '../persistence/statement.js';
 import { Purge } from '../persistence/purge.js';
 import { timeIdFloor } from '../protocol/time-id.js';
 import { FLOW_SECONDS, FLOWS_KEPT } from './flows.js';

@@ -3,7 +3,8 @@ import { PersonalTokens, type TokenOwner } from '../access/personal-tokens.js';
 import { Revocations } from '../access/revocations.js';
 import { Events } from '../audit/events.js';
 import { Settings } from '../config/settings.js';
-import { Database, sql } from '../persistence/database.js';
+import { Database } from '../persistence/database.js';
+import { sql } from '../persistence/statement.js';
 import {
   UpstreamGrantDead,
   UpstreamUnavailable,

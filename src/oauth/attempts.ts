@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
-import { CommitConflict, Database, expecting, sql, type Statement } from '../persistence/database.js';
+import { Database } from '../persistence/database.js';
+import { CommitConflict } from '../persistence/faults.js';
+import { expecting, sql, type Statement } from '../persistence/statement.js';
 import { Seals } from '../persistence/seals.js';
 import { sha256 } from '../protocol/token.js';
 import type { Identity, UpstreamTokens } from '../providers/contract.js';

@@ -2,7 +2,8 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
 import { OUTBOUND } from '../outbound/http-outbound.js';
 import { type Outbound, OutboundFailed, type OutboundResponse } from '../outbound/outbound.js';
-import { Database, sql } from '../persistence/database.js';
+import { Database } from '../persistence/database.js';
+import { sql } from '../persistence/statement.js';
 import { faultOfDocument, isDocumentUrl } from '../protocol/client-metadata.js';
 import { CimdDocumentRow } from './cimd-document.entity.js';
 

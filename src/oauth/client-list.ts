@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { In } from 'typeorm';
-import { Database, sql, type Statement } from '../persistence/database.js';
+import { Database } from '../persistence/database.js';
+import { sql, type Statement } from '../persistence/statement.js';
 import { containing, slice, type Key } from '../persistence/keyset.js';
 import { ClientRow } from './client.entity.js';
 

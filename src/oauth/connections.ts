@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Events } from '../audit/events.js';
-import { CommitConflict, Database } from '../persistence/database.js';
+import { Database } from '../persistence/database.js';
+import { CommitConflict } from '../persistence/faults.js';
 import type { UpstreamTokens } from '../providers/contract.js';
 import { Users } from '../users/users.js';
 import { Attempts, type Finished } from './attempts.js';

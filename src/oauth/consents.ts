@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { Database, sql, type Statement } from '../persistence/database.js';
+import { Database } from '../persistence/database.js';
+import { sql, type Statement } from '../persistence/statement.js';
 import { withoutLoopbackPort } from '../protocol/redirect-uri.js';
 import { sha256 } from '../protocol/token.js';
 import { ConsentRow } from './consent.entity.js';

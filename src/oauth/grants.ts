@@ -1,7 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Revocations } from '../access/revocations.js';
 import { Events } from '../audit/events.js';
-import { CommitConflict, Database, expecting, sql, type Statement } from '../persistence/database.js';
+import { Database } from '../persistence/database.js';
+import { CommitConflict } from '../persistence/faults.js';
+import { expecting, sql, type Statement } from '../persistence/statement.js';
 import { timeId } from '../protocol/time-id.js';
 import { Consents } from './consents.js';
 import { GrantRow } from './grant.entity.js';

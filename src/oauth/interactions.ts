@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { Database, expecting, sql, type Statement } from '../persistence/database.js';
+import { Database } from '../persistence/database.js';
+import { expecting, sql, type Statement } from '../persistence/statement.js';
 import { sha256 } from '../protocol/token.js';
 import { InteractionRow } from './interaction.entity.js';
 

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { ProofIds } from '../access/proof-ids.js';
 import { Usage } from '../access/usage.js';
 import { Flows } from '../audit/flows.js';
-import { sql, type Statement } from '../persistence/database.js';
+import { sql, type Statement } from '../persistence/statement.js';
 import { Purge } from '../persistence/purge.js';
 import { Attempts } from './attempts.js';
 import { UNUSED_SECONDS } from './clients.js';

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Settings } from '../config/settings.js';
-import { Database, sql } from '../persistence/database.js';
+import { Database } from '../persistence/database.js';
+import { sql } from '../persistence/statement.js';
 import { parseScope } from '../protocol/scope.js';
 import { isWellFormed, sha256 } from '../protocol/token.js';
 import type { Principal, TokenVerifier } from '../providers/contract.js';

@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { exportJWK, generateKeyPair, type JWK } from 'jose';
 import { Events } from '../audit/events.js';
-import { Database, DuplicateRow, CommitConflict, expecting } from '../persistence/database.js';
+import { Database } from '../persistence/database.js';
+import { DuplicateRow, CommitConflict } from '../persistence/faults.js';
+import { expecting } from '../persistence/statement.js';
 import { Seals } from '../persistence/seals.js';
 import { SigningKeyRow } from './signing-key.entity.js';
 

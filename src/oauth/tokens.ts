@@ -1,7 +1,9 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { Events } from '../audit/events.js';
-import { CommitConflict, Database, expecting, sql, type Statement } from '../persistence/database.js';
+import { Database } from '../persistence/database.js';
+import { CommitConflict } from '../persistence/faults.js';
+import { expecting, sql, type Statement } from '../persistence/statement.js';
 import { sha256 } from '../protocol/token.js';
 import { TokenRow, type TokenKind } from './token.entity.js';
 

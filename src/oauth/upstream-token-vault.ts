@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { sql, type Statement } from '../persistence/database.js';
+import { sql, type Statement } from '../persistence/statement.js';
 import { Seals } from '../persistence/seals.js';
 import type { UpstreamTokens } from '../providers/contract.js';
 

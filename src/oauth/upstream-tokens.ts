@@ -3,7 +3,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { Events } from '../audit/events.js';
 import { Settings } from '../config/settings.js';
-import { CommitConflict, Database, expecting, sql, type Statement } from '../persistence/database.js';
+import { Database } from '../persistence/database.js';
+import { CommitConflict } from '../persistence/faults.js';
+import { expecting, sql, type Statement } from '../persistence/statement.js';
 import {
   type LoginProvider,
   type Principal,

@@ -1,7 +1,8 @@
 import { Controller, Get, Header, NotFoundException, Res } from '@nestjs/common';
 import { HealthCheckService, HealthIndicatorService, type HealthCheckResult } from '@nestjs/terminus';
 import type { FastifyReply } from 'fastify';
-import { Database, sql } from '../persistence/database.js';
+import { Database } from '../persistence/database.js';
+import { sql } from '../persistence/statement.js';
 import { Metrics } from './metrics.js';
 import { Requests } from './requests.js';
 

@@ -8,6 +8,25 @@ export class DatabaseUnavailable extends Error {
   }
 }
 
+/** A statement touched another number of rows than expected; nothing was written. `index` says which one. */
+export class CommitConflict extends Error {
+  override readonly name = 'CommitConflict';
+  constructor(
+    readonly index: number,
+    readonly affected: number,
+  ) {
+    super(`statement ${index} touched ${affected} rows`);
+  }
+}
+
+/** A unique or primary key already holds such a row; nothing was written. */
+export class DuplicateRow extends Error {
+  override readonly name = 'DuplicateRow';
+  constructor(cause: unknown) {
+    super('a row with this key exists', { cause });
+  }
+}
+
 const codeOf = (error: unknown): string => {
   const code = (error as { code?: unknown } | null)?.code;
   return typeof code === 'string' ? code : '';

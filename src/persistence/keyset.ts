@@ -1,4 +1,5 @@
-import type { Database, Statement } from './database.js';
+import type { Database } from './database.js';
+import type { Statement } from './statement.js';
 
 /** The values by which a list is ordered, of its last row so far. */
 export type Key = readonly (string | number)[];

@@ -1,5 +1,6 @@
 import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { Database, type Statement } from './database.js';
+import { Database } from './database.js';
+import type { Statement } from './statement.js';
 
 /** Rows that one statement deletes: small, so that a purge never holds up a sign-in. */
 const BATCH = 1000;

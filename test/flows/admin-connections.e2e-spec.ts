@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Usage } from '../../src/access/usage.js';
-import { Database, sql } from '../../src/persistence/database.js';
+import { Database } from '../../src/persistence/database.js';
+import { sql } from '../../src/persistence/statement.js';
 import { octocat } from '../../src/testing/fake-github.js';
 import { AdminClient } from '../admin-client.js';
 import { databases, type TestDatabase } from '../databases.js';

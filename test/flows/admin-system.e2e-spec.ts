@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Flows } from '../../src/audit/flows.js';
 import { Events } from '../../src/audit/events.js';
-import { Database, sql } from '../../src/persistence/database.js';
+import { Database } from '../../src/persistence/database.js';
+import { sql } from '../../src/persistence/statement.js';
 import { Purge } from '../../src/persistence/purge.js';
 import { timeIdFloor } from '../../src/protocol/time-id.js';
 import { AdminClient } from '../admin-client.js';

@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { EventRow } from '../../src/audit/event.entity.js';
 import { Grants } from '../../src/oauth/grants.js';
-import { Database, sql } from '../../src/persistence/database.js';
+import { Database } from '../../src/persistence/database.js';
+import { sql } from '../../src/persistence/statement.js';
 import { octocat } from '../../src/testing/fake-github.js';
 import { Users } from '../../src/users/users.js';
 import { databases, type TestDatabase } from '../databases.js';

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { HttpOutbound, OUTBOUND } from '../../src/outbound/http-outbound.js';
 import { type OutboundRequest, OutboundFailed, type OutboundResponse } from '../../src/outbound/outbound.js';
-import { Database, sql } from '../../src/persistence/database.js';
+import { Database } from '../../src/persistence/database.js';
+import { sql } from '../../src/persistence/statement.js';
 import { readable } from '../browser.js';
 import { CALLBACK, signIn, startWithGitHub, TestClient, type WithGitHub } from '../oauth-client.js';
 

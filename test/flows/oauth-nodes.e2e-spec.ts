@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Database, sql } from '../../src/persistence/database.js';
+import { Database } from '../../src/persistence/database.js';
+import { sql } from '../../src/persistence/statement.js';
 import { SigningKeys } from '../../src/oauth/signing-keys.js';
 import { Engine } from '../../src/oauth/engine/engine.js';
 import { FakeGitHub } from '../../src/testing/fake-github.js';

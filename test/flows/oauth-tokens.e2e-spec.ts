@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Database, sql } from '../../src/persistence/database.js';
+import { Database } from '../../src/persistence/database.js';
+import { sql } from '../../src/persistence/statement.js';
 import { Purge } from '../../src/persistence/purge.js';
 import { databases, type TestDatabase } from '../databases.js';
 import { callTool, signIn, startWithGitHub, TestClient, type WithGitHub } from '../oauth-client.js';

@@ -1,5 +1,6 @@
 import { errors, type Adapter, type AdapterPayload } from 'oidc-provider';
-import type { Database, Statement } from '../../persistence/database.js';
+import type { Database } from '../../persistence/database.js';
+import type { Statement } from '../../persistence/statement.js';
 import type { ProofIds } from '../../access/proof-ids.js';
 import type { Browsers } from '../browsers.js';
 import type { Clients } from '../clients.js';

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { Statement } from '../../persistence/database.js';
+import type { Statement } from '../../persistence/statement.js';
 import type { TokenKind } from '../token.entity.js';
 
 /**
