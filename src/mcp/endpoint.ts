@@ -1,19 +1,15 @@
-import type { ServerResponse } from 'node:http';
-import { Inject, Injectable, Logger, Optional, type OnApplicationShutdown, type OnModuleDestroy } from '@nestjs/common';
+import { Injectable, Logger, type OnApplicationShutdown, type OnModuleDestroy } from '@nestjs/common';
 import { type NodeIncomingMessageLike, toNodeHandler } from '@modelcontextprotocol/node';
 import {
   classifyInboundRequest,
   createMcpHandler,
   type InboundClassificationOutcome,
 } from '@modelcontextprotocol/server';
-import { Access } from '../access/access.js';
-import { Events } from '../audit/events.js';
 import { Settings } from '../config/settings.js';
-import { DatabaseUnavailable } from '../persistence/faults.js';
 import type { Principal } from '../providers/contract.js';
-import { STEP_UP_LINKS, stepUpWords, type StepUpLinks, type WantedScopes } from '../providers/step-up.js';
 import { spellOutAccept } from './accept.js';
 import { Changes } from './changes.js';
+import { answer, type Exchange } from './exchange.js';
 import {
   errorBody,
   idOf,
@@ -26,6 +22,7 @@ import {
 } from './json-rpc.js';
 import { faultOfParams, MALFORMED } from './params.js';
 import { listenedUris, Policy } from './policy.js';
+import { Refusals } from './refusals.js';
 import { callerOf, type AdmittedRequest } from './request-caller.js';
 import { Servers } from './servers.js';
 import { Sessions } from './sessions.js';
@@ -33,16 +30,6 @@ import { Streams } from './streams.js';
 
 const BATCH_VERSION = '2025-03-26';
 const MAX_BATCH = 50;
-
-/** What the policy found missing. */
-type Lacking = NonNullable<ReturnType<Policy['lacking']>>;
-
-/** One exchange at the MCP endpoint, its body parsed. */
-export interface Exchange {
-  readonly request: AdmittedRequest;
-  readonly response: ServerResponse;
-  readonly body: unknown;
-}
 
 interface Served {
   readonly serve: ReturnType<typeof toNodeHandler>;
@@ -59,14 +46,12 @@ export class Endpoint implements OnModuleDestroy, OnApplicationShutdown {
 
   constructor(
     private readonly settings: Settings,
-    private readonly access: Access,
-    private readonly events: Events,
     private readonly policy: Policy,
+    private readonly refusals: Refusals,
     private readonly sessions: Sessions,
     private readonly streams: Streams,
     servers: Servers,
     changes: Changes,
-    @Optional() @Inject(STEP_UP_LINKS) private readonly stepUpLinks?: StepUpLinks,
   ) {
     const onerror = (error: Error): void => this.#log.debug(error.message);
     const served = (): Served => {
@@ -101,6 +86,8 @@ export class Endpoint implements OnModuleDestroy, OnApplicationShutdown {
   async #route({ request, response, body: received }: Exchange): Promise<void> {
     const caller = callerOf(request.auth);
     const { principal } = caller;
+    const hidden = this.policy.hidden(principal, messagesOf(received));
+    if (hidden.length > 0) this.refusals.record(request, principal, { names: hidden, why: 'a role is missing' });
     const fault = this.#faultOfBody(request, received, principal);
     if (fault !== null) return answer(response, 400, errorBody(INVALID_REQUEST_CODE, fault, idOf(received)));
     const body = Array.isArray(received)
@@ -114,7 +101,7 @@ export class Endpoint implements OnModuleDestroy, OnApplicationShutdown {
     if (malformed !== null)
       return answer(response, legacy ? 200 : 400, errorBody(INVALID_PARAMS_CODE, malformed, idOf(body)));
     const lacking = this.policy.lacking(principal, messagesOf(body));
-    if (lacking) return this.#refuse({ request, response, body }, { principal, lacking, legacy });
+    if (lacking) return this.refusals.answer({ request, response, body }, { principal, lacking, legacy });
     spellOutAccept(request);
     const listens = messagesOf(body).some(({ method }) => method === 'subscriptions/listen');
     const lasting = request.method === 'GET' ? 'session' : listens ? 'listen' : null;
@@ -136,50 +123,6 @@ export class Endpoint implements OnModuleDestroy, OnApplicationShutdown {
     if (version !== BATCH_VERSION) return `batches exist only in protocol version ${BATCH_VERSION}, this is ${version}`;
     if (body.length === 0) return 'a batch must hold at least one message';
     return body.length > MAX_BATCH ? `a batch may hold at most ${MAX_BATCH} messages` : null;
-  }
-
-  /**
-   * 403 before a stream opens, for every era and for all messages of a batch in one challenge (RS-13, RS-14). With `GATEHOUSE_STEP_UP=link` a tool
-   * call of a 2025 client, which may ignore a 403, gets a result with a link instead (S2).
-   */
-  async #refuse(
-    { request, response, body }: Exchange,
-    { principal, lacking, legacy }: { principal: Principal; lacking: Lacking; legacy: boolean },
-  ): Promise<void> {
-    const wanted = { scopes: lacking.scopes, tools: lacking.names };
-    const link = legacy && isToolCall(body) ? await this.#stepUpLink(principal, wanted) : null;
-    if (link) {
-      // An error result, since clients refuse a good one that lacks the structured content of the tool's output schema.
-      const result = { content: [{ type: 'text', text: stepUpWords(link, wanted) }], isError: true };
-      answer(response, 200, JSON.stringify({ jsonrpc: '2.0', id: idOf(body), result }));
-    } else {
-      const { status, headers, description, error } = this.access.insufficientScope(principal, lacking.scopes);
-      answer(response, status, errorBody(status, description, idOf(body), { error }), headers);
-    }
-    this.events
-      .write({
-        type: 'tool.denied',
-        outcome: 'refused',
-        actor: principal.key,
-        userId: principal.user?.id,
-        clientId: principal.client,
-        grantId: principal.grantId,
-        ip: request.socket.remoteAddress,
-        detail: { names: lacking.names, scopes: lacking.scopes },
-      })
-      .catch((fault: unknown) => this.#log.warn(`an event was not written: ${String(fault)}`));
-  }
-
-  /** null: the operator wants challenges, or there is no Grant to widen. */
-  async #stepUpLink(principal: Principal, wanted: WantedScopes): Promise<URL | null> {
-    if (this.settings.values.stepUp !== 'link') return null;
-    try {
-      return (await this.stepUpLinks?.linkFor(principal, wanted)) ?? null;
-    } catch (error) {
-      if (!(error instanceof DatabaseUnavailable)) throw error;
-      this.#log.warn(`a step-up link was not made: ${error.message}`);
-      return null;
-    }
   }
 
   /** `subscriptions/listen` without the resources that a missing role hides: for this Principal they do not exist. */
@@ -231,27 +174,7 @@ function classify(request: AdmittedRequest, body: unknown): InboundClassificatio
   });
 }
 
-/** A single request, since a batch would need one result for each of its messages. */
-function isToolCall(body: unknown): boolean {
-  const [message] = Array.isArray(body) ? [] : messagesOf(body);
-  return message?.method === 'tools/call' && message.id !== undefined;
-}
-
 function headerOf(request: AdmittedRequest, name: string): string | undefined {
   const value = request.headers[name];
   return Array.isArray(value) ? value[0] : value;
-}
-
-function answer(
-  response: ServerResponse,
-  status: number,
-  body: string,
-  headers: Readonly<Record<string, string>> = {},
-): void {
-  response.writeHead(status, {
-    ...headers,
-    'content-type': 'application/json',
-    'content-length': Buffer.byteLength(body),
-  });
-  response.end(body);
 }

@@ -12,7 +12,8 @@ import {
   SdkError,
 } from '@modelcontextprotocol/server';
 import type { McpCall } from './call.js';
-import type { PromptEntry, ReadTarget, ToolEntry } from './catalogue.js';
+import type { ReadTarget } from './catalogue.js';
+import type { PromptEntry, ToolEntry } from './entries.js';
 import { ToolError } from './tool-error.js';
 
 const log = new Logger('Mcp');

@@ -10,6 +10,7 @@ import { Handlers } from './handlers.js';
 import { mcpController } from './mcp.controller.js';
 import { McpHooks } from './mcp-hooks.js';
 import { Policy } from './policy.js';
+import { Refusals } from './refusals.js';
 import { RequestStates } from './request-state.js';
 import { Servers } from './servers.js';
 import { Sessions } from './sessions.js';
@@ -33,6 +34,7 @@ export class McpModule {
         Handlers,
         McpHooks,
         Policy,
+        Refusals,
         RequestStates,
         Servers,
         Sessions,

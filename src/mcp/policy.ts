@@ -4,6 +4,12 @@ import { Catalogue } from './catalogue.js';
 import type { Gate } from './decorators.js';
 import type { Message } from './json-rpc.js';
 
+/** Scopes that a Principal lacks, and the names of what needs them. */
+export interface Lacking {
+  readonly scopes: readonly string[];
+  readonly names: readonly string[];
+}
+
 /** What a Principal may do with what is declared. One policy filters the lists and gates the calls (S3). */
 @Injectable()
 export class Policy {
@@ -13,7 +19,7 @@ export class Policy {
    * Scopes that the messages need and the Principal lacks, with the names of what needs them; null: nothing is missing.
    * What a missing role hides counts as unknown, so it asks for nothing.
    */
-  lacking(principal: Principal, messages: readonly Message[]): { scopes: string[]; names: string[] } | null {
+  lacking(principal: Principal, messages: readonly Message[]): Lacking | null {
     const scopes = new Set<string>();
     const names: string[] = [];
     for (const message of messages) {
@@ -24,6 +30,14 @@ export class Policy {
       }
     }
     return names.length > 0 ? { scopes: [...scopes], names } : null;
+  }
+
+  /** Names of what the messages ask for and a missing role hides: for this Principal it does not exist. */
+  hidden(principal: Principal, messages: readonly Message[]): string[] {
+    return messages
+      .flatMap((message) => this.#touched(message))
+      .filter(({ gate }) => this.catalogue.verdict(principal, gate) === 'hidden')
+      .map(({ name }) => name);
   }
 
   /** Is there a resource that a missing role hides from this Principal? */

@@ -209,7 +209,7 @@ const TOKENS = JSON.stringify({
 let gatehouse: RunningGatehouse;
 beforeAll(async () => {
   gatehouse = await startGatehouse({
-    env: { GATEHOUSE_STATIC_TOKEN_TOKENS: TOKENS },
+    env: { GATEHOUSE_STATIC_TOKEN_TOKENS: TOKENS, GATEHOUSE_TRUSTED_PROXIES: '127.0.0.0/8,::1/128' },
     imports: [NotesModule, UpstreamModule],
     tools: [Suffix, DecoratedTools, ScopedTools, GatedTools, UpstreamTools],
   });
@@ -368,8 +368,12 @@ describe.each(Object.entries(eras))('scopes and roles, %s', (_, ask) => {
   });
 });
 
-it('a denied call is an Event', async () => {
-  await post(gatehouse.mcpUrl, legacy('tools/call', { name: 'mailNotes', arguments: {} }));
+it.each([
+  ['a missing scope', 'mailNotes', { why: 'a scope is missing', scopes: ['notes:read', 'mail:send'] }],
+  ['a missing role', 'wipe', { why: 'a role is missing' }],
+])('a call denied for %s is an Event that says who, what and from where', async (_, name, detail) => {
+  const headers = { 'x-forwarded-for': '203.0.113.9' };
+  await post(gatehouse.mcpUrl, legacy('tools/call', { name, arguments: {} }), headers);
   const events = gatehouse.app.get(Database).repository(EventRow);
   await expect
     .poll(() => events.findOne({ where: { type: 'tool.denied' }, order: { id: 'DESC' } }))
@@ -377,7 +381,8 @@ it('a denied call is an Event', async () => {
       outcome: 'refused',
       actor: 'static-token:poor',
       clientId: 'poor',
-      detail: { names: ['mailNotes'], scopes: ['notes:read', 'mail:send'] },
+      ip: '203.0.113.9',
+      detail: { names: [name], ...detail },
     });
 });
 
