@@ -1,7 +1,8 @@
-import { type Icon, type Tool as ListedTool, UriTemplate } from '@modelcontextprotocol/server';
+import type { Icon, Tool as ListedTool } from '@modelcontextprotocol/server';
 import type { Completer, Gate, HandlerDeclaration } from './decorators.js';
 import type { Handler } from './handlers.js';
 import { compileSchema, headerArguments, type CompiledSchema } from './schemas.js';
+import { UriTemplate } from './uri-template.js';
 
 /** What a declaration becomes at boot: who may use it, what runs, and how it is listed. */
 export interface Entry extends Gate {
