@@ -69,7 +69,8 @@ export class CimdDocuments {
       return await this.#fetch(url, kind);
     } catch (error) {
       if (!(error instanceof DocumentUnavailable)) throw error;
-      this.#failed.set(url, true);
+      // That we were busy says nothing about this address: whoever keeps us busy must not shut out others for half a minute.
+      if (!(error.cause instanceof Busy)) this.#failed.set(url, true);
       this.#log.warn(`${url}: ${reasonOf(error.cause)}`);
       if (kept && error.cause instanceof Gone && kept.goneAt === null) {
         kept.goneAt = now();
@@ -93,10 +94,10 @@ export class CimdDocuments {
 
   async #fetch(url: string, kind: 'document' | 'keys'): Promise<FetchedDocument> {
     if (!isDocumentUrl(url)) throw new DocumentUnavailable({ cause: new Error('not an acceptable address') });
-    const { host } = new URL(url);
+    const { hostname: host } = new URL(url);
     const running = this.#hosts.get(host) ?? 0;
     if (running >= PER_HOST || this.#fetching.size >= IN_ALL)
-      throw new DocumentUnavailable({ cause: new Error('too many fetches') });
+      throw new DocumentUnavailable({ cause: new Busy('too many fetches') });
     this.#hosts.set(host, running + 1);
     let response: OutboundResponse;
     try {
@@ -135,6 +136,9 @@ export class CimdDocuments {
 
 /** The host says that the document is no more: its last good copy ends sooner. */
 class Gone extends Error {}
+
+/** Too many fetches are on their way already. */
+class Busy extends Error {}
 
 function faultOf(response: OutboundResponse, kind: 'document' | 'keys', url: string): Error | null {
   if (response.status === 404 || response.status === 410) return new Gone(`status ${response.status}`);

@@ -51,6 +51,8 @@ export class OauthHooks {
     route.bodyLimit = MAX_BODY;
     route.onRequest = (request, reply, done) => {
       if (config.cors) setHeaders(reply, openCorsHeaders);
+      // The engine says so of some of its answers only; documents and keys, which are read with GET, may be kept.
+      if (!config.cors || config.methods.includes('POST')) setHeaders(reply, { 'cache-control': 'no-store' });
       if (request.method === 'OPTIONS' && config.cors) {
         void reply
           .code(204)

@@ -82,6 +82,7 @@ export class OauthController {
   @All('revoke')
   @RouteConfig(oauthRoute(['POST']))
   async revoke(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    if (refusedAsRepeated(request, reply)) return;
     await this.#handOver(request, reply, { path: '/revoke', body: stringify(flat(request.body)) });
   }
 
@@ -89,6 +90,7 @@ export class OauthController {
   @All('introspect')
   @RouteConfig(oauthRoute(['POST']))
   async introspect(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    if (refusedAsRepeated(request, reply)) return;
     if (this.adminIntrospection.concerns(request)) return this.adminIntrospection.answer(request, reply);
     await this.#handOver(request, reply, { path: '/introspect', body: stringify(flat(request.body)) });
   }
@@ -158,6 +160,17 @@ function flat(body: unknown): Record<string, string | string[]> {
     else if (Array.isArray(value)) form[name] = value.filter((item): item is string => typeof item === 'string');
   }
   return form;
+}
+
+/** RFC 6749 §3.2. The engine ignores what comes twice at these endpoints, and would answer `/revoke` with 200 although nothing was revoked. */
+function refusedAsRepeated(request: FastifyRequest, reply: FastifyReply): boolean {
+  const repeated = Object.entries(flat(request.body)).find(([, value]) => typeof value !== 'string');
+  if (!repeated) return false;
+  sendOauthError(reply, 400, {
+    error: 'invalid_request',
+    error_description: 'a parameter must not be provided twice',
+  });
+  return true;
 }
 
 function queryOf(request: FastifyRequest): string {

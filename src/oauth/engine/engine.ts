@@ -236,6 +236,7 @@ export class Engine implements OnModuleInit, OnApplicationShutdown {
     );
     this.#pinUrls(provider);
     replaceModelParts(provider);
+    provider.use((ctx, next) => keepFromScripts(ctx as KoaContextWithOIDC, next));
     provider.use((ctx, next) => this.tokenRequests.commitAround(ctx as KoaContextWithOIDC, next));
     provider.use((ctx, next) => this.errors.guardRedirects(ctx as KoaContextWithOIDC, next));
     provider.use((ctx, next) => this.#commitAround(ctx as KoaContextWithOIDC, next));
@@ -356,6 +357,13 @@ export class Engine implements OnModuleInit, OnApplicationShutdown {
     if (!known && this.settings.values.registration === 'closed') return false;
     return (await this.clients.recordDocument(id, read)).status !== 'blocked';
   }
+}
+
+/** Koa middleware: the engine lets scripts of other origins read what `/par` says, which is not among the endpoints of the contract (§3) that they may. */
+async function keepFromScripts(ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> {
+  await next();
+  if (ctx.path !== '/par') return;
+  for (const name of Object.keys(ctx.response.headers)) if (name.startsWith('access-control-')) ctx.remove(name);
 }
 
 /** A client whose keys we could not read may be the right one: `invalid_client` would make SDKs throw their registration away (security.md 35). */
