@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = new URL('..', import.meta.url);
 const ROOMS = ['src', 'test', 'examples', 'migrations'];
-const ID = String.raw`(?:(?:RS|HT|AS|sec)-\d+|[DRACTSXNU]\d+)`;
+const ID = String.raw`(?:(?:RS|HT|AS|sec)-\d+|[DRACTSXNUI]\d+)`;
 const TITLE = new RegExp(String.raw`(['"\`])(${ID}(?:, ?${ID})*): (.*?[^\\])\1`, 'g');
 
 /** Every TypeScript file that can hold a test title, relative to the repository, in order. */
@@ -44,8 +44,8 @@ export function specTable() {
 # Requirements, where they are kept, and which tests show it
 
 RS, AS and HT number what the MCP specification (2026-07-28 unless another revision is named) asks of a resource server, an authorization server and
-the transport. D, R, A, C, T, S, X, N and U number what real clients were seen to need. sec numbers the security rules. A test names what it shows at
-the start of its title. ${proven} of ${requirements.length} have such a test; the others are an open list.
+the transport. D, R, A, C, T, S, X, N and U number what real clients were seen to need. sec numbers the security rules, I the
+invariants that hold whatever happens. A test names what it shows at the start of its title. ${proven} of ${requirements.length} have such a test; the others are an open list.
 
 ${groups
   .map(

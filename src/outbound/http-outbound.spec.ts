@@ -67,7 +67,7 @@ function resolvingTo(...addresses: string[]) {
   return { resolve, asked };
 }
 
-describe('sec-24: a stranger’s address', () => {
+describe('AS-8, I5, sec-24: a stranger’s address', () => {
   it.each([
     '127.0.0.1',
     '127.1.2.3',

@@ -130,7 +130,7 @@ describe('redirect URIs at /authorize', () => {
     ['cursor://anysphere.cursor-mcp/oauth/callback', true],
     ['cursor://anysphere.cursor-mcp/oauth/callback2', false],
     ['cursor://anysphere.cursor-mcp:99/oauth/callback', false],
-  ])('A1, sec-1: %s → %s', (asked, expected) => {
+  ])('A1, AS-13, sec-1: %s → %s', (asked, expected) => {
     expect(redirectMatches(registered, asked)).toBe(expected);
   });
 

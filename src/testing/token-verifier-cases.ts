@@ -70,7 +70,7 @@ export function tokenVerifierCases({ open, bad, hasUpstream }: VerifierSuite): C
   });
   const faults = hasUpstream ? Object.entries(FAULTS) : [];
   return [
-    scene('accepts a good token and says whose it is', async (fixture, verifier) => {
+    scene('T9: accepts a good token and says whose it is and when it ends', async (fixture, verifier) => {
       const token = await fixture.good(['mcp', 'repo:read']);
       const principal = await verifier.verify(token);
       assert.ok(principal);

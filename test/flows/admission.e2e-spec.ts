@@ -125,7 +125,7 @@ describe.each(databases())('allow rules after the sign-in on $name', (kind) => {
     expect((await refresh()).status).toBe(200);
   });
 
-  it('T2: a person who took the upstream’s token back needs one new sign-in', async () => {
+  it('T2, AS-23: a person who took the upstream’s token back needs one new sign-in', async () => {
     const { refresh, client } = await connect();
     house.github.forgetTokens();
     await wait(901);
@@ -197,7 +197,7 @@ describe('GATEHOUSE_ALLOW=*', () => {
     await house.close();
   });
 
-  it('T2: tokens that a tool found dead end the connection at its next refresh, and the browser signs in anew', async () => {
+  it('T2, AS-23: tokens that a tool found dead end the connection at its next refresh, and the browser signs in anew', async () => {
     const house = await startWithGitHub();
     const client = await TestClient.register(house.gatehouse.url);
     const { refreshToken, accessToken, browser } = await signIn(client);

@@ -251,7 +251,7 @@ describe('the 2025 eras', () => {
     expect(answer.headers.get('mcp-session-id')).toBeNull();
   });
 
-  it('an unknown version gets our latest of that era', async () => {
+  it('HT-30: an unknown version gets our latest of that era', async () => {
     const params = { protocolVersion: '2099-01-01', capabilities: {}, clientInfo: { name: 'test', version: '1' } };
     const answer = await post(url, legacy('initialize', params));
     expect(answer.message?.result?.['protocolVersion']).toBe('2025-11-25');
@@ -387,7 +387,7 @@ describe('2026-07-28', () => {
     }
   });
 
-  it('HT-23: no log message without a level, one with it, and progress only with a token', async () => {
+  it('HT-17, HT-23: no log message without a level, one with it, and progress only with a token', async () => {
     const call = { name: 'test_logging_tool', arguments: {} };
     expect((await post(url, ...modern('tools/call', call))).text).not.toContain('notifications/message');
     const meta = {

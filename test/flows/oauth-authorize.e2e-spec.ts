@@ -40,7 +40,7 @@ describe('the authorization endpoint', () => {
     }
   });
 
-  it('A1: any port of a registered loopback URI', async () => {
+  it('A1, AS-13: any port of a registered loopback URI', async () => {
     for (const port of [1, 8080, 65_535]) {
       const answer = await fetch(loopback.authorizeUrl({ redirect_uri: `http://127.0.0.1:${port}/callback` }), {
         redirect: 'manual',

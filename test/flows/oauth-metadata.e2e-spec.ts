@@ -1,29 +1,7 @@
-import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startGatehouse } from '../gatehouse.js';
 import { startWithGitHub, TestClient, type WithGitHub } from '../oauth-client.js';
-
-/** `fetch` would not let us choose `Host`. */
-function raw(
-  url: string,
-  headers: Record<string, string>,
-  method = 'GET',
-): Promise<{ status: number; text: string; location: string }> {
-  return new Promise((resolve, reject) => {
-    const sent = request(url, { method, headers }, (response) => {
-      let text = '';
-      response.setEncoding('utf8').on('data', (part: string) => (text += part));
-      response.on('end', () =>
-        resolve({
-          status: response.statusCode ?? 0,
-          text: text + JSON.stringify(response.headers),
-          location: response.headers.location ?? '',
-        }),
-      );
-    });
-    sent.on('error', reject).end();
-  });
-}
+import { send } from '../wire.js';
 
 describe('discovery', () => {
   let house: WithGitHub;
@@ -133,12 +111,13 @@ describe('discovery', () => {
       bad.href,
       `${url}/authorize?client_id=nobody`,
     ]) {
-      const answer = await raw(target, poison);
-      expect(answer.text).not.toContain('evil.example');
-      expect(answer.text).not.toContain('https://localhost');
+      const answer = await send({ to: url, path: target.slice(url.length), headers: poison });
+      const said = answer.text + JSON.stringify(answer.headers);
+      expect(said).not.toContain('evil.example');
+      expect(said).not.toContain('https://localhost');
     }
-    const answer = await raw(bad.href, poison);
-    expect(new URL(answer.location).searchParams.get('iss')).toBe(url);
+    const answer = await send({ to: url, path: bad.href.slice(url.length), headers: poison });
+    expect(new URL(String(answer.headers['location'])).searchParams.get('iss')).toBe(url);
   });
 
   it('the signing keys are public keys only', async () => {

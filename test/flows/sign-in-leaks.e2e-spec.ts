@@ -20,7 +20,7 @@ describe('after a whole run', () => {
     await place.drop();
   });
 
-  it('I6: no token, code, secret or cookie value is in the logs, in the database in clear, or in any HTML', async () => {
+  it('I6, AS-20, sec-47: no token, code, secret or cookie value is in the logs, in the database in clear, or in any HTML', async () => {
     const secrets = new Set<string>();
     const client = await TestClient.register(house.gatehouse.url, { client_name: 'Leaky' });
     const confidential = await fetch(`${house.gatehouse.url}/register`, {

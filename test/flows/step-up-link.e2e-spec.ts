@@ -149,7 +149,7 @@ describe.each(databases())('GATEHOUSE_STEP_UP=link on $name', (kind) => {
     expect(await linkIn(await call(accessToken, 'writeNote'))).not.toBeNull();
   });
 
-  it('another person who opens the link widens nothing and learns nothing', async () => {
+  it('HT-31: another person who opens the link widens nothing and learns nothing', async () => {
     const client = await TestClient.register(house.gatehouse.url, { client_name: 'Secret Client' });
     const { accessToken } = await signIn(client);
     const link = await linkIn(await call(accessToken, 'readNote'));
