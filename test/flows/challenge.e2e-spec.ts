@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Injectable } from '@nestjs/common';
 import { Tool } from '../../src/index.js';
-import { Database, sql } from '../../src/persistence/database.js';
+import { Database } from '../../src/persistence/database.js';
+import { sql } from '../../src/persistence/statement.js';
 import { FakeOidc } from '../../src/testing/fake-oidc.js';
 import { accessClaims } from '../../src/testing/foreign-tokens.js';
 import { freePort, startGatehouse } from '../gatehouse.js';

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { Database, sql } from '../../src/persistence/database.js';
+import { Database } from '../../src/persistence/database.js';
+import { sql } from '../../src/persistence/statement.js';
 import { FakeGitHub, octocat } from '../../src/testing/fake-github.js';
 import { Browser, formsOf, readable } from '../browser.js';
 import { databases, type TestDatabase } from '../databases.js';
