@@ -37,19 +37,30 @@ export const newClientSchema = component(
 /** What a pre-registered Client is to be. */
 export const clientWish = component(
   'ClientWish',
-  z.strictObject({
-    name: text(200),
-    redirect_uris: redirectUris,
-    scopes: scopes.nullable().default(null),
-    note: z.string().max(2000).nullable().default(null),
-    token_endpoint_auth_method: authMethod.default('none'),
-    jwks_uri: text(2048).optional().describe('For private_key_jwt'),
-    jwks: z
-      .strictObject({ keys: z.array(z.record(z.string(), z.unknown())).min(1).max(20) })
-      .optional()
-      .describe('For private_key_jwt: public keys'),
-    client_uri: text(2048).optional(),
-  }),
+  z
+    .strictObject({
+      name: text(200),
+      redirect_uris: redirectUris,
+      scopes: scopes.nullable().default(null),
+      note: z.string().max(2000).nullable().default(null),
+      token_endpoint_auth_method: authMethod.default('none'),
+      jwks_uri: text(2048).optional().describe('For private_key_jwt'),
+      jwks: z
+        .strictObject({ keys: z.array(z.record(z.string(), z.unknown())).min(1).max(20) })
+        .optional()
+        .describe('For private_key_jwt: public keys'),
+      client_uri: text(2048).optional(),
+    })
+    .meta({
+      examples: [
+        {
+          name: 'Build server',
+          redirect_uris: ['https://ci.example.com/callback'],
+          scopes: ['mcp'],
+          token_endpoint_auth_method: 'client_secret_basic',
+        },
+      ],
+    }),
 );
 
 /** What an administrator changes of a Client. */
@@ -63,7 +74,8 @@ export const clientChange = component(
       scopes: scopes.nullable().optional(),
       note: z.string().max(2000).nullable().optional(),
     })
-    .refine((change) => Object.keys(change).length > 0, { error: 'changes nothing' }),
+    .refine((change) => Object.keys(change).length > 0, { error: 'changes nothing' })
+    .meta({ examples: [{ status: 'active', note: 'approved by Ada' }, { scopes: ['mcp'] }] }),
 );
 
 /** Filters of the list of Clients. */

@@ -24,15 +24,15 @@ export const eventSchema = component(
 
 /** Filters of a person's Events. */
 export const userEventQuery = listQuery.extend({
-  type: text(100).optional(),
+  type: text(100).optional().describe('`noun.verb`, whole'),
   outcome: z.enum(['ok', 'refused', 'failed']).optional(),
   actor: text(200).optional(),
   client: text(2048).optional(),
   grant: text(200).optional(),
   provider: text(64).optional(),
   reference: text(100).optional(),
-  since: moment.optional(),
-  until: moment.optional(),
+  since: moment.optional().describe('Not before: RFC 3339 date or time, or epoch seconds'),
+  until: moment.optional().describe('Before this, excluded: RFC 3339 date or time, or epoch seconds'),
 });
 
 /** Filters of all Events. */

@@ -27,7 +27,7 @@ export function openApiDocument(server: string): Json {
     },
     servers: [{ url: server }],
     security: [{ bearer: [] }],
-    tags: [...new Set(operations.map(({ tag }) => tag))].map((name) => ({ name })),
+    tags: [...new Set(operations.map(({ tag }) => tag))].map((name) => ({ name, description: TAGS[name] })),
     paths,
     components: {
       schemas: Object.fromEntries(Object.entries(schemas).sort(([a], [b]) => (a < b ? -1 : 1))),
@@ -43,6 +43,15 @@ export function openApiDocument(server: string): Json {
   };
 }
 
+const TAGS: Readonly<Record<Operation['tag'], string>> = {
+  Users: 'People who signed in, and what they hold',
+  Clients: 'MCP client applications',
+  Grants: 'Which person lets which client act, and how far',
+  'Personal tokens': 'Bearer tokens that people and scripts present without signing in',
+  Audit: 'What happened, who did it, and from where',
+  System: 'Providers, signing keys, traces of sign-ins, statistics',
+};
+
 function describe(one: Operation, schemaOf: (schema: z.ZodType, io: 'input' | 'output') => Json): Json {
   const parameters = [
     ...parametersOf('path', one.params, schemaOf),
@@ -53,7 +62,7 @@ function describe(one: Operation, schemaOf: (schema: z.ZodType, io: 'input' | 'o
             name: 'If-Match',
             in: 'header',
             required: true,
-            description: 'ETag of the version to change',
+            description: 'ETag of the version to change; `*`: whatever it is by now',
             schema: { type: 'string' },
           },
         ]
@@ -74,13 +83,17 @@ function describe(one: Operation, schemaOf: (schema: z.ZodType, io: 'input' | 'o
 
 function success(one: Operation, schemaOf: (schema: z.ZodType, io: 'input' | 'output') => Json): Json {
   if (one.answer === null) return { description: 'Done' };
-  const tag = { description: 'Send it as If-Match to change this', schema: { type: 'string' } };
+  const headers = {
+    ...(one.etag ? { ETag: header('Send it as If-Match to change this') } : {}),
+    ...(one.status === 201 ? { Location: header('Where it can be read') } : {}),
+  };
+  const lines = { type: 'string', description: 'One item a line, each as in `items`' };
   return {
     description: one.status === 201 ? 'Made' : 'OK',
-    ...(one.etag ? { headers: { ETag: tag } } : {}),
+    ...(Object.keys(headers).length === 0 ? {} : { headers }),
     content: {
       'application/json': { schema: schemaOf(one.answer, 'output') },
-      ...(one.ndjson ? { 'application/x-ndjson': { schema: { type: 'string' } } } : {}),
+      ...(one.ndjson ? { 'application/x-ndjson': { schema: lines } } : {}),
     },
   };
 }
@@ -101,11 +114,21 @@ function problemsOf(one: Operation): Json {
       status,
       {
         description: DESCRIPTIONS[status] ?? 'Problem',
+        ...(HEADERS[status] ? { headers: HEADERS[status] } : {}),
         content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
       },
     ]),
   );
 }
+
+/** A header that an answer always has. */
+function header(description: string, type: 'string' | 'integer' = 'string'): Json {
+  return { description, required: true, schema: { type } };
+}
+
+const challenge = { 'WWW-Authenticate': header('What is wanted instead (RFC 6750)') };
+const wait = { 'Retry-After': header('Seconds', 'integer') };
+const HEADERS: Readonly<Record<number, Json>> = { 401: challenge, 403: challenge, 429: wait, 503: wait };
 
 const DESCRIPTIONS: Readonly<Record<number, string>> = {
   400: 'The request is not valid; `errors` says what',
@@ -148,8 +171,9 @@ function jsonSchema(schema: z.ZodType, io: 'input' | 'output', schemas: Json): J
     target: 'draft-2020-12',
     unrepresentable: 'any',
     override: ({ zodSchema, jsonSchema: one }) => {
-      const description = z.globalRegistry.get(zodSchema)?.description;
+      const { description, examples } = z.globalRegistry.get(zodSchema) ?? {};
       if (description !== undefined) one.description = description;
+      if (Array.isArray(examples)) one.examples = examples as unknown[];
       const { def } = zodSchema._zod;
       if (def.type === 'default') one.default = def.defaultValue;
       // The format says it, and a page of pattern does not help to read it.

@@ -25,7 +25,7 @@ export interface Operation {
   readonly method: 'get' | 'post' | 'patch' | 'delete';
   /** Below `/admin/v1`, for example `/users/:id`. */
   readonly path: string;
-  readonly tag: string;
+  readonly tag: 'Users' | 'Clients' | 'Grants' | 'Personal tokens' | 'Audit' | 'System';
   readonly summary: string;
   readonly description?: string;
   readonly params?: z.ZodObject;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { component, components } from './components.js';
 
 /** What every list takes. */
 export const listQuery = z.strictObject({
@@ -12,10 +13,16 @@ export const listQuery = z.strictObject({
   cursor: z.string().max(4096).optional().describe('`next_cursor` of the page before'),
 });
 
-/** A page of a list. */
+const pages = new WeakMap<z.ZodType, z.ZodType>();
+
+/** A page of a list, named after its items in the document. */
 export function pageOf<Schema extends z.ZodType>(item: Schema) {
-  return z.object({
+  const made = z.object({
     items: z.array(item),
     next_cursor: z.string().nullable().describe('For the next page; null: this is the last'),
   });
+  const known = pages.get(item) as typeof made | undefined;
+  if (known) return known;
+  pages.set(item, made);
+  return component(`${components.get(item)?.id ?? ''}Page`, made);
 }

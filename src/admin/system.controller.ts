@@ -1,12 +1,12 @@
 import { Inject } from '@nestjs/common';
 import { FlowList } from '../audit/flow-list.js';
 import { SigningKeys } from '../oauth/signing-keys.js';
-import { readCursor, writeCursor } from './cursor.js';
+import { pageOfWhole, readCursor, writeCursor } from './cursor.js';
 import { flowFacts, keyFacts } from './facts.js';
 import { AdminApi, type Answer, type Ask, operation, Serves } from './operation.js';
 import { ProviderFacts } from './provider-facts.js';
 import { flowQuery, flowSchema } from './flow-schemas.js';
-import { pageOf } from './paging.js';
+import { listQuery, pageOf } from './paging.js';
 import { keySchema, providerSchema, statsSchema } from './system-schemas.js';
 import { Stats } from './stats.js';
 
@@ -17,6 +17,7 @@ export const listProviders = operation({
   path: '/providers',
   tag: 'System',
   summary: 'The enabled providers, and whether each answers now',
+  query: listQuery,
   status: 200,
   answer: pageOf(providerSchema),
 });
@@ -28,6 +29,7 @@ export const listKeys = operation({
   path: '/keys',
   tag: 'System',
   summary: 'Published signing keys, newest first',
+  query: listQuery,
   status: 200,
   answer: pageOf(keySchema),
 });
@@ -79,17 +81,23 @@ export class SystemController {
   ) {}
 
   @Serves(listProviders)
-  async providersNow(): Promise<Answer<typeof listProviders>> {
-    return { items: await this.providers.all(), next_cursor: null };
+  async providersNow({ query }: Ask<typeof listProviders>): Promise<Answer<typeof listProviders>> {
+    return pageOfWhole('providers', await this.providers.all(), {
+      idOf: ({ id }) => id,
+      limit: query.limit,
+      cursor: query.cursor,
+    });
   }
 
   @Serves(listKeys)
-  async allKeys(): Promise<Answer<typeof listKeys>> {
-    return { items: (await this.keys.all()).map((key) => keyFacts(key)), next_cursor: null };
+  async allKeys({ query }: Ask<typeof listKeys>): Promise<Answer<typeof listKeys>> {
+    const keys = (await this.keys.all()).map((key) => keyFacts(key));
+    return pageOfWhole('keys', keys, { idOf: ({ kid }) => kid, limit: query.limit, cursor: query.cursor });
   }
 
   @Serves(rotateKeys)
-  async rotate({ by }: Ask<typeof rotateKeys>): Promise<Answer<typeof rotateKeys>> {
+  async rotate({ by, reply }: Ask<typeof rotateKeys>): Promise<Answer<typeof rotateKeys>> {
+    reply.header('location', '/admin/v1/keys');
     return keyFacts(await this.keys.rotate(by.actor));
   }
 

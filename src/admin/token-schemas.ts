@@ -29,18 +29,20 @@ export const newTokenSchema = component(
 /** What a new personal token is to be. */
 export const tokenWish = component(
   'PersonalTokenWish',
-  z.strictObject({
-    name: text(100),
-    user: text(200).nullable().default(null).describe('A User id; null: the installation’s'),
-    scopes: scopes.default([]),
-    expires_at: z
-      .union([z.iso.datetime({ offset: true }), z.int().min(0).max(99_999_999_999)], {
-        error: 'wants an RFC 3339 time or epoch seconds',
-      })
-      .nullable()
-      .default(null)
-      .describe('RFC 3339 or epoch seconds; null: never'),
-  }),
+  z
+    .strictObject({
+      name: text(100),
+      user: text(200).nullable().default(null).describe('A User id; null: the installation’s'),
+      scopes: scopes.default([]),
+      expires_at: z
+        .union([z.iso.datetime({ offset: true }), z.int().min(0).max(99_999_999_999)], {
+          error: 'wants an RFC 3339 time or epoch seconds',
+        })
+        .nullable()
+        .default(null)
+        .describe('RFC 3339 or epoch seconds; null: never'),
+    })
+    .meta({ examples: [{ name: 'ci', user: null, scopes: ['mcp'], expires_at: '2030-01-01T00:00:00Z' }] }),
 );
 
 /** Filters of a person's personal tokens. */

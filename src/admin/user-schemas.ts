@@ -40,7 +40,8 @@ export const userChange = component(
       status: userStatus.optional().describe('`blocked` cuts off every token at once'),
       roles: z.array(role).max(32).optional(),
     })
-    .refine((change) => Object.keys(change).length > 0, { error: 'changes nothing' }),
+    .refine((change) => Object.keys(change).length > 0, { error: 'changes nothing' })
+    .meta({ examples: [{ status: 'blocked' }, { roles: ['admin'] }] }),
 );
 
 /** Filters of the list of people. */

@@ -1,12 +1,13 @@
 import { Inject } from '@nestjs/common';
 import { PersonalTokenList } from '../access/personal-token-list.js';
 import { EventList } from '../audit/event-list.js';
+import { Flows } from '../audit/flows.js';
 import { GrantList } from '../oauth/grant-list.js';
 import { UpstreamFarewells } from '../oauth/upstream-farewells.js';
 import type { Key } from '../persistence/keyset.js';
 import { type Person, UserList } from '../users/user-list.js';
 import { Users } from '../users/users.js';
-import { readCursor, writeCursor } from './cursor.js';
+import { type ListName, readCursor, writeCursor } from './cursor.js';
 import { changedMeanwhile, etagOf, requireMatch } from './etag.js';
 import { eventFacts, grantFacts, tokenFacts, userFacts } from './facts.js';
 import { AdminApi, type Answer, type Ask, Serves } from './operation.js';
@@ -30,6 +31,7 @@ export class UsersController {
     @Inject(GrantList) private readonly grants: GrantList,
     @Inject(PersonalTokenList) private readonly tokens: PersonalTokenList,
     @Inject(EventList) private readonly events: EventList,
+    @Inject(Flows) private readonly flows: Flows,
     @Inject(UpstreamFarewells) private readonly farewells: UpstreamFarewells,
   ) {}
 
@@ -58,6 +60,8 @@ export class UsersController {
 
   @Serves(eraseUser)
   async erase({ params, by }: Ask<typeof eraseUser>): Promise<undefined> {
+    // A step of their sign-in that was noted but not yet written would come back after the erasure.
+    await this.flows.settled();
     const giveBack = await this.farewells.prepare(params.id);
     if (!(await this.users.erase(params.id, by))) throw notFound('user');
     giveBack();
@@ -106,6 +110,6 @@ function etagOfPerson({ user }: Person): string {
   return etagOf([user.id, user.status, user.roles]);
 }
 
-function nextOf(list: string, next: Key | null): string | null {
+function nextOf(list: ListName, next: Key | null): string | null {
   return next && writeCursor(list, next);
 }

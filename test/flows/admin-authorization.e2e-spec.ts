@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { octocat } from '../../src/testing/fake-github.js';
-import { AdminClient } from '../admin-client.js';
+import type { AdminApi } from '../admin-api/sdk.gen.js';
+import { Administration, done, etagOf, everything, firstOf, refusal, statusOf, unfit } from '../admin-client.js';
+import type { UserChange } from '../admin-api/types.gen.js';
 import { databases, type TestDatabase } from '../databases.js';
 import { callTool, signIn, startWithGitHub, TestClient, type WithGitHub } from '../oauth-client.js';
 
@@ -11,7 +13,8 @@ const NOTHING = { id: 'nothing' };
 describe.each(databases())('who may use the admin API, on $name', (kind) => {
   let place: TestDatabase;
   let house: WithGitHub;
-  let admin: AdminClient;
+  let administration: Administration;
+  let admin: AdminApi;
   /** Bearer values by who holds them; null: no header. */
   const tokens = new Map<string, string | null>();
 
@@ -25,7 +28,8 @@ describe.each(databases())('who may use the admin API, on $name', (kind) => {
         GATEHOUSE_RATE_LIMITS: 'off',
       },
     });
-    admin = await AdminClient.of(house.gatehouse.url, ADMIN);
+    administration = await Administration.of(house.gatehouse.url, ADMIN);
+    admin = administration.api;
     const client = await TestClient.register(house.gatehouse.url);
     const resource = `${house.gatehouse.url}/admin/v1`;
     const tokenOf = async (email: string, parameters: Record<string, string>): Promise<string> => {
@@ -46,7 +50,7 @@ describe.each(databases())('who may use the admin API, on $name', (kind) => {
     tokens.set('an admin without the scope', narrow.body.access_token ?? JSON.stringify(narrow.body));
     tokens.set('the admin token', ADMIN);
     tokens.set('a wrong token', `${ADMIN}x`);
-    const { body } = await admin.call('createToken', { body: { name: 'pat', scopes: ['admin'] } });
+    const body = await done(admin.createToken({ body: { name: 'pat', scopes: ['admin'] } }));
     tokens.set('a personal token', body.token);
   });
   afterAll(async () => {
@@ -67,15 +71,16 @@ describe.each(databases())('who may use the admin API, on $name', (kind) => {
 
   it.each(expected)('sec-44: %s gets %s on every route', async (who, outcome) => {
     const token = tokens.get(who)!;
-    for (const { id, method, described } of admin.routes.values()) {
+    const { api, operations } = administration.as(token);
+    for (const { operationId } of operations) {
       // With no body, no If-Match and no such id, whoever is let in changes nothing but the keys.
-      if (id === 'rotateKeys' && outcome === 'let in') continue;
-      const path = (described.parameters ?? []).some((parameter) => parameter.in === 'path') ? NOTHING : {};
-      const { status, headers, body } = await admin.call(id, { token, path });
-      if (outcome === 'let in') expect([200, 400, 404, 415], `${method} ${id}`).toContain(status);
+      if (operationId === 'rotateKeys' && outcome === 'let in') continue;
+      const { error, response } = await api[operationId](unfit({ path: NOTHING }));
+      const { status, headers } = response;
+      if (outcome === 'let in') expect([200, 400, 404, 415], operationId).toContain(status);
       else {
-        expect(status, `${method} ${id}`).toBe(outcome);
-        expect(body).toMatchObject({ status: outcome, title: expect.any(String), detail: expect.any(String) });
+        expect(status, operationId).toBe(outcome);
+        expect(error).toMatchObject({ status: outcome, title: expect.any(String), detail: expect.any(String) });
         const challenge = headers.get('www-authenticate')!;
         expect(challenge).toMatch(/^Bearer/);
         expect(challenge.includes('error=')).toBe(who !== 'nobody');
@@ -119,33 +124,28 @@ describe.each(databases())('who may use the admin API, on $name', (kind) => {
 
   it('an admin acts under their own name, and loses the API with the role and with the block', async () => {
     const token = tokens.get('an admin')!;
-    const boss = (await admin.all('listUsers', { query: { role: 'admin' } }))[0];
-    const asBoss = admin.as(token);
-    const { body } = await asBoss.call('createToken', { body: { name: 'by boss' } });
-    const [event] = await admin.all('listEvents', { query: { type: 'personal-token.created', actor: boss.id } });
+    const boss = await firstOf(admin.listUsers({ query: { role: 'admin' } }));
+    const { api: asBoss } = administration.as(token);
+    const body = await done(asBoss.createToken({ body: { name: 'by boss' } }));
+    const event = await firstOf(admin.listEvents({ query: { type: 'personal-token.created', actor: boss.id } }));
     expect(event).toMatchObject({ actor: boss.id, detail: { token: body.id } });
-    const etagOf = async (): Promise<string> =>
-      (await admin.call('getUser', { path: { id: boss.id } })).headers.get('etag')!;
-    const change = async (wanted: object): Promise<void> => {
-      const { status } = await admin.call('changeUser', {
-        path: { id: boss.id },
-        ifMatch: await etagOf(),
-        body: wanted,
-      });
-      expect(status).toBe(200);
+    const change = async (body: UserChange): Promise<void> => {
+      const path = { id: boss.id };
+      const ifMatch = await etagOf(admin.getUser({ path }));
+      await done(admin.changeUser({ path, headers: { 'If-Match': ifMatch }, body }));
     };
     await change({ roles: [] });
-    expect((await asBoss.call('listUsers')).status).toBe(403);
+    expect(await statusOf(asBoss.listUsers())).toBe(403);
     await change({ roles: ['admin'] });
-    expect((await asBoss.call('listUsers')).status).toBe(200);
+    expect(await statusOf(asBoss.listUsers())).toBe(200);
     await change({ status: 'blocked' });
-    expect((await asBoss.call('listUsers')).status).toBe(401);
+    expect(await statusOf(asBoss.listUsers())).toBe(401);
     await change({ status: 'active' });
-    expect((await asBoss.call('listUsers')).status).toBe(401);
+    expect(await statusOf(asBoss.listUsers())).toBe(401);
   });
 
   it('refusals are recorded without the token that was tried', async () => {
-    const events = await admin.all('listEvents', { query: { type: 'admin.refused', limit: 200 } });
+    const events = await everything((at) => admin.listEvents({ query: { type: 'admin.refused', limit: 200, ...at } }));
     expect(events.length).toBeGreaterThan(50);
     expect(events[0]).toMatchObject({ outcome: 'refused', ip: '127.0.0.1', detail: { route: expect.any(String) } });
     const text = JSON.stringify(events);
@@ -157,10 +157,10 @@ describe('refused attempts at the admin API', () => {
   it('are limited by address: after twenty even the right token waits', async () => {
     const house = await startWithGitHub({ env: { GATEHOUSE_ADMIN_TOKEN: ADMIN } });
     try {
-      const admin = await AdminClient.of(house.gatehouse.url, ADMIN);
-      for (let i = 0; i < 20; i++) expect((await admin.call('getStats', { token: `guess-${i}` })).status).toBe(401);
-      const { status, headers } = await admin.call('getStats');
-      expect(status).toBe(429);
+      const admin = await Administration.of(house.gatehouse.url, ADMIN);
+      for (let i = 0; i < 20; i++) expect(await statusOf(admin.as(`guess-${i}`).api.getStats())).toBe(401);
+      const { problem, headers } = await refusal(admin.api.getStats());
+      expect(problem.status).toBe(429);
       expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
     } finally {
       await house.close();

@@ -3,7 +3,19 @@ import { Usage } from '../../src/access/usage.js';
 import { Database } from '../../src/persistence/database.js';
 import { sql } from '../../src/persistence/statement.js';
 import { octocat } from '../../src/testing/fake-github.js';
-import { AdminClient } from '../admin-client.js';
+import type { AdminApi } from '../admin-api/sdk.gen.js';
+import {
+  Administration,
+  done,
+  etagOf,
+  everything,
+  faults,
+  firstOf,
+  refusal,
+  statusOf,
+  unfit,
+} from '../admin-client.js';
+import type { ClientChange, ClientWish } from '../admin-api/types.gen.js';
 import { databases, type TestDatabase } from '../databases.js';
 import { callTool, CALLBACK, signIn, startWithGitHub, TestClient, type WithGitHub } from '../oauth-client.js';
 
@@ -12,7 +24,7 @@ const ADMIN = 'admin-token-of-this-test-suite-0123456789';
 describe.each(databases())('clients and Grants in the admin API, on $name', (kind) => {
   let place: TestDatabase;
   let house: WithGitHub;
-  let admin: AdminClient;
+  let admin: AdminApi;
 
   beforeAll(async () => {
     place = await kind.create();
@@ -24,7 +36,7 @@ describe.each(databases())('clients and Grants in the admin API, on $name', (kin
         GATEHOUSE_DEFAULT_SCOPES: 'mcp,notes',
       },
     });
-    admin = await AdminClient.of(house.gatehouse.url, ADMIN);
+    ({ api: admin } = await Administration.of(house.gatehouse.url, ADMIN));
   });
   afterAll(async () => {
     await house.close();
@@ -32,10 +44,9 @@ describe.each(databases())('clients and Grants in the admin API, on $name', (kin
   });
 
   let people = 1000;
-  const preregistered = async (body: Record<string, unknown> = {}): Promise<TestClient> => {
-    const made = await admin.call('createClient', { body: { name: 'Desk', redirect_uris: [CALLBACK], ...body } });
-    expect(made.status).toBe(201);
-    return TestClient.known(house.gatehouse.url, made.body.id);
+  const preregistered = async (body: Partial<ClientWish> = {}): Promise<TestClient> => {
+    const { id } = await done(admin.createClient({ body: { name: 'Desk', redirect_uris: [CALLBACK], ...body } }));
+    return TestClient.known(house.gatehouse.url, id);
   };
   const newPerson = (): void => {
     const id = people++;
@@ -44,13 +55,13 @@ describe.each(databases())('clients and Grants in the admin API, on $name', (kin
   };
   const calls = async (token: string): Promise<number> =>
     (await callTool(house.gatehouse.mcpUrl, token, 'whoami')).status;
-  const change = async (id: string, body: Record<string, unknown>) => {
-    const ifMatch = (await admin.call('getClient', { path: { id } })).headers.get('etag')!;
-    return admin.call('changeClient', { path: { id }, ifMatch, body });
+  const change = async (id: string, body: ClientChange) => {
+    const ifMatch = await etagOf(admin.getClient({ path: { id } }));
+    return done(admin.changeClient({ path: { id }, headers: { 'If-Match': ifMatch }, body }));
   };
 
   it('a pre-registered client signs people in at once; its secret is shown once', async () => {
-    const made = await admin.call('createClient', {
+    const made = await admin.createClient({
       body: {
         name: 'Build server',
         redirect_uris: ['https://ci.example.com/callback'],
@@ -58,49 +69,45 @@ describe.each(databases())('clients and Grants in the admin API, on $name', (kin
         note: 'ordered by Ada',
       },
     });
-    expect(made.body).toMatchObject({ status: 'active', source: 'manual', trusted: true, note: 'ordered by Ada' });
-    expect(made.body.client_secret).toMatch(/^[\w-]{40,}$/);
-    expect(made.headers.get('location')).toBe(`/admin/v1/clients/${made.body.id}`);
-    const read = await admin.call('getClient', { path: { id: made.body.id } });
-    expect(JSON.stringify(read.body)).not.toContain('secret":');
-    expect(read.headers.get('etag')).toBe(made.headers.get('etag'));
-    const { client_secret: secret, ...rest } = made.body;
-    expect(read.body).toEqual(rest);
-    const listed = await admin.all('listClients');
+    expect(made.data).toMatchObject({ status: 'active', source: 'manual', trusted: true, note: 'ordered by Ada' });
+    expect(made.data!.client_secret).toMatch(/^[\w-]{40,}$/);
+    expect(made.response.headers.get('location')).toBe(`/admin/v1/clients/${made.data!.id}`);
+    const read = await admin.getClient({ path: { id: made.data!.id } });
+    expect(JSON.stringify(read.data)).not.toContain('secret":');
+    expect(read.response.headers.get('etag')).toBe(made.response.headers.get('etag'));
+    const { client_secret: secret, ...rest } = made.data!;
+    expect(read.data).toEqual(rest);
+    const listed = await everything((at) => admin.listClients({ query: at }));
     expect(JSON.stringify(listed)).not.toContain(secret);
     newPerson();
     expect(await calls((await signIn(await preregistered())).accessToken)).toBe(200);
   });
 
   it('bad redirect URIs, unknown members and chosen ids are refused', async () => {
-    const faults = async (body: Record<string, unknown>): Promise<string[]> => {
-      const answer = await admin.call('createClient', { body });
-      expect(answer.status).toBe(400);
-      return (answer.body.errors as { at: string }[]).map(({ at }) => at);
-    };
+    const faultsOf = (body: unknown) => faults(admin.createClient({ body: unfit(body) }));
     const name = 'x';
-    expect(await faults({ name, redirect_uris: ['javascript:alert(1)'] })).toEqual(['body.redirect_uris']);
-    expect(await faults({ name, redirect_uris: ['http://evil.example/cb'] })).toEqual(['body.redirect_uris']);
-    expect(await faults({ name, redirect_uris: [] })).toEqual(['body.redirect_uris']);
-    expect(await faults({ name, redirect_uris: [CALLBACK], id: 'mine' })).toEqual(['body.id']);
-    expect(await faults({ name, redirect_uris: [CALLBACK], trusted: true, source: 'dcr' })).toEqual([
+    expect(await faultsOf({ name, redirect_uris: ['javascript:alert(1)'] })).toEqual(['body.redirect_uris']);
+    expect(await faultsOf({ name, redirect_uris: ['http://evil.example/cb'] })).toEqual(['body.redirect_uris']);
+    expect(await faultsOf({ name, redirect_uris: [] })).toEqual(['body.redirect_uris']);
+    expect(await faultsOf({ name, redirect_uris: [CALLBACK], id: 'mine' })).toEqual(['body.id']);
+    expect(await faultsOf({ name, redirect_uris: [CALLBACK], trusted: true, source: 'dcr' })).toEqual([
       'body.trusted',
       'body.source',
     ]);
-    expect(await faults({ name, redirect_uris: [CALLBACK], token_endpoint_auth_method: 'private_key_jwt' })).toEqual([
+    expect(await faultsOf({ name, redirect_uris: [CALLBACK], token_endpoint_auth_method: 'private_key_jwt' })).toEqual([
       'body',
     ]);
   });
 
   it('a client that registered itself waits for approval, and works when it has it', async () => {
     const client = await TestClient.register(house.gatehouse.url, { client_name: 'Waiting' });
-    const [pending] = await admin.all('listClients', { query: { status: 'pending', source: 'dcr', q: 'wait' } });
+    const pending = await firstOf(admin.listClients({ query: { status: 'pending', source: 'dcr', q: 'wait' } }));
     expect(pending).toMatchObject({ id: client.id, name: 'Waiting', trusted: false });
     newPerson();
     await expect(signIn(client)).rejects.toThrow();
-    expect((await change(client.id, { status: 'active' })).body).toMatchObject({ status: 'active', trusted: true });
+    expect(await change(client.id, { status: 'active' })).toMatchObject({ status: 'active', trusted: true });
     expect(await calls((await signIn(client)).accessToken)).toBe(200);
-    const [event] = await admin.all('listEvents', { query: { client: client.id, type: 'client.approved' } });
+    const event = await firstOf(admin.listEvents({ query: { client: client.id, type: 'client.approved' } }));
     expect(event.actor).toBe('admin-token');
   });
 
@@ -109,16 +116,18 @@ describe.each(databases())('clients and Grants in the admin API, on $name', (kin
     newPerson();
     const { accessToken, refreshToken } = await signIn(client);
     expect(await calls(accessToken)).toBe(200);
-    expect((await change(client.id, { status: 'blocked' })).body.status).toBe('blocked');
+    expect((await change(client.id, { status: 'blocked' })).status).toBe('blocked');
     expect(await calls(accessToken)).toBe(401);
     expect((await client.refresh(refreshToken)).status).toBe(401);
-    expect((await change(client.id, { status: 'active' })).body.status).toBe('active');
-    expect((await admin.call('removeClient', { path: { id: client.id } })).status).toBe(204);
+    expect((await change(client.id, { status: 'active' })).status).toBe('active');
+    expect(await statusOf(admin.removeClient({ path: { id: client.id } }))).toBe(204);
     expect(await calls(accessToken)).toBe(401);
-    expect((await admin.call('removeClient', { path: { id: client.id } })).status).toBe(404);
-    const [grant] = await admin.all('listGrants', { query: { client: client.id } });
+    expect(await statusOf(admin.removeClient({ path: { id: client.id } }))).toBe(404);
+    const grant = await firstOf(admin.listGrants({ query: { client: client.id } }));
     expect(grant).toMatchObject({ status: 'revoked', client: { id: client.id, name: null } });
-    const ends = await admin.all('listEvents', { query: { client: client.id, type: 'grant.revoked' } });
+    const ends = await everything((at) =>
+      admin.listEvents({ query: { client: client.id, type: 'grant.revoked', ...at } }),
+    );
     expect(ends.map((event) => [event.grant, event.actor, event.detail])).toEqual([
       [grant.id, 'admin-token', { reason: 'client-removed' }],
     ]);
@@ -126,22 +135,22 @@ describe.each(databases())('clients and Grants in the admin API, on $name', (kin
 
   it('a client is edited by the version that was read', async () => {
     const client = await preregistered();
-    const etag = (await admin.call('getClient', { path: { id: client.id } })).headers.get('etag')!;
-    const edit = (ifMatch: string | undefined, body: Record<string, unknown>) =>
-      admin.call('changeClient', {
+    const etag = await etagOf(admin.getClient({ path: { id: client.id } }));
+    const edit = (ifMatch: string | undefined, body: unknown) =>
+      admin.changeClient({
         path: { id: client.id },
-        body,
-        ...(ifMatch === undefined ? {} : { ifMatch }),
+        body: unfit(body),
+        headers: ifMatch === undefined ? unfit({}) : { 'If-Match': ifMatch },
       });
-    expect((await edit(undefined, { name: 'New' })).status).toBe(428);
+    expect(await statusOf(edit(undefined, { name: 'New' }))).toBe(428);
     const edited = await edit(etag, { name: 'New', note: 'n', redirect_uris: ['https://new.example/cb'] });
-    expect(edited.body).toMatchObject({ name: 'New', note: 'n', redirect_uris: ['https://new.example/cb'] });
-    expect((await edit(etag, { name: 'Newer' })).status).toBe(412);
-    expect((await edit('*', { redirect_uris: ['file:///etc/passwd'] })).status).toBe(400);
-    expect((await edit('*', { secret: 'x' })).status).toBe(400);
+    expect(edited.data).toMatchObject({ name: 'New', note: 'n', redirect_uris: ['https://new.example/cb'] });
+    expect(await statusOf(edit(etag, { name: 'Newer' }))).toBe(412);
+    expect(await statusOf(edit('*', { redirect_uris: ['file:///etc/passwd'] }))).toBe(400);
+    expect(await statusOf(edit('*', { secret: 'x' }))).toBe(400);
     const long = `https://unknown.example/${'x'.repeat(500)}/client.json`;
-    const missing = await admin.call('getClient', { path: { id: long } });
-    expect([missing.status, missing.body.detail]).toEqual([404, 'There is no such client.']);
+    const { problem } = await refusal(admin.getClient({ path: { id: long } }));
+    expect([problem.status, problem.detail]).toEqual([404, 'There is no such client.']);
   });
 
   it('a client gets no more scopes than an administrator allows it', async () => {
@@ -151,20 +160,21 @@ describe.each(databases())('clients and Grants in the admin API, on $name', (kin
       (await (await callTool(house.gatehouse.mcpUrl, token, 'whoami')).text()).match(/"scopes":(\[.*?\])/)![1]!;
     const { answer } = await signIn(client, { parameters: { scope: 'mcp notes' } });
     expect(answer.body.scope).toBe('mcp');
-    expect((await change(client.id, { scopes: null })).body.scopes).toBeNull();
+    expect((await change(client.id, { scopes: null })).scopes).toBeNull();
     const wide = await signIn(client, { parameters: { scope: 'mcp notes' } });
     expect(wide.answer.body.scope).toBe('mcp notes');
     expect(await scopesAtMcp(wide.accessToken)).toBe('["mcp","notes"]');
-    expect((await change(client.id, { scopes: ['notes'] })).status).toBe(200);
+    await change(client.id, { scopes: ['notes'] });
     expect(await scopesAtMcp(wide.accessToken)).toBe('["notes"]');
   });
 
   it('RFC 9126: nor by a pushed request, however the client names itself', async () => {
     const method = 'client_secret_basic';
-    const made = await admin.call('createClient', {
-      body: { name: 'Pusher', redirect_uris: [CALLBACK], scopes: ['mcp'], token_endpoint_auth_method: method },
-    });
-    const { id, client_secret: secret } = made.body as { id: string; client_secret: string };
+    const { id, client_secret: secret } = await done(
+      admin.createClient({
+        body: { name: 'Pusher', redirect_uris: [CALLBACK], scopes: ['mcp'], token_endpoint_auth_method: method },
+      }),
+    );
     const client = TestClient.known(house.gatehouse.url, id);
     const asked = client.authorizeUrl({ scope: 'mcp notes' }).searchParams;
     asked.delete('client_id');
@@ -187,7 +197,7 @@ describe.each(databases())('clients and Grants in the admin API, on $name', (kin
     );
     await browser.press('provider=github');
     const code = browser.stoppedAt.searchParams.get('code')!;
-    const answer = await client.redeem(code, { client_secret: secret });
+    const answer = await client.redeem(code, { client_secret: secret! });
     expect([answer.status, answer.body.scope]).toEqual([200, 'mcp']);
   });
 
@@ -195,7 +205,7 @@ describe.each(databases())('clients and Grants in the admin API, on $name', (kin
     const client = await preregistered();
     newPerson();
     const { accessToken, refreshToken } = await signIn(client);
-    const [grant] = await admin.all('listGrants', { query: { client: client.id, status: 'active' } });
+    const grant = await firstOf(admin.listGrants({ query: { client: client.id, status: 'active' } }));
     expect(grant).toMatchObject({
       user: { email: `p${people - 1}@github.example`, status: 'active' },
       client: { id: client.id, name: 'Desk' },
@@ -205,18 +215,18 @@ describe.each(databases())('clients and Grants in the admin API, on $name', (kin
       status: 'active',
       revoked_at: null,
     });
-    expect((await admin.call('getGrant', { path: { id: grant.id } })).body).toEqual(grant);
-    expect((await admin.all('listUserGrants', { path: { id: grant.user.id } })).map(({ id }) => id)).toEqual([
-      grant.id,
-    ]);
+    expect(await done(admin.getGrant({ path: { id: grant.id } }))).toEqual(grant);
+    expect(
+      (await everything((at) => admin.listUserGrants({ path: { id: grant.user.id }, query: at }))).map(({ id }) => id),
+    ).toEqual([grant.id]);
     expect(await calls(accessToken)).toBe(200);
-    expect((await admin.call('revokeGrant', { path: { id: grant.id } })).status).toBe(204);
+    expect(await statusOf(admin.revokeGrant({ path: { id: grant.id } }))).toBe(204);
     expect(await calls(accessToken)).toBe(401);
     expect((await client.refresh(refreshToken)).body.error).toBe('invalid_grant');
-    expect((await admin.call('revokeGrant', { path: { id: grant.id } })).status).toBe(204);
-    expect((await admin.call('revokeGrant', { path: { id: 'foreign' } })).status).toBe(404);
-    expect((await admin.call('getGrant', { path: { id: grant.id } })).body.status).toBe('revoked');
-    const [event] = await admin.all('listEvents', { query: { grant: grant.id, type: 'grant.revoked' } });
+    expect(await statusOf(admin.revokeGrant({ path: { id: grant.id } }))).toBe(204);
+    expect(await statusOf(admin.revokeGrant({ path: { id: 'foreign' } }))).toBe(404);
+    expect((await done(admin.getGrant({ path: { id: grant.id } }))).status).toBe('revoked');
+    const event = await firstOf(admin.listEvents({ query: { grant: grant.id, type: 'grant.revoked' } }));
     expect(event).toMatchObject({ actor: 'admin-token', detail: { reason: 'admin' } });
   });
 
@@ -224,23 +234,25 @@ describe.each(databases())('clients and Grants in the admin API, on $name', (kin
     const client = await preregistered();
     const another = await preregistered();
     newPerson();
-    const grantOf = async (of: TestClient) => (await admin.all('listGrants', { query: { client: of.id } }))[0];
+    const grantOf = async (of: TestClient) => await firstOf(admin.listGrants({ query: { client: of.id } }));
     await signIn(client);
     await signIn(another);
     const [first, second] = [await grantOf(client), await grantOf(another)];
-    const id: string = first.user.id;
-    await admin.call('revokeGrant', { path: { id: first.id } });
+    const { id } = first.user;
+    await admin.revokeGrant({ path: { id: first.id } });
     await signIn(client);
     const third = await grantOf(client);
-    const block = async (status: string) => {
-      const ifMatch = (await admin.call('getUser', { path: { id } })).headers.get('etag')!;
-      return admin.call('changeUser', { path: { id }, ifMatch, body: { status } });
+    const block = async (status: 'active' | 'blocked') => {
+      const ifMatch = await etagOf(admin.getUser({ path: { id } }));
+      return admin.changeUser({ path: { id }, headers: { 'If-Match': ifMatch }, body: { status } });
     };
     const ends = async () => {
-      const events = await admin.all('listUserEvents', { path: { id }, query: { type: 'grant.revoked' } });
+      const events = await everything((at) =>
+        admin.listUserEvents({ path: { id }, query: { type: 'grant.revoked', ...at } }),
+      );
       return events.map((event) => `${event.grant} ${event.actor} ${event.client}`).sort();
     };
-    expect((await block('blocked')).status).toBe(200);
+    expect(await statusOf(block('blocked'))).toBe(200);
     const expected = [
       `${first.id} admin-token ${client.id}`,
       `${second.id} admin-token ${another.id}`,
@@ -250,7 +262,7 @@ describe.each(databases())('clients and Grants in the admin API, on $name', (kin
     await block('active');
     await signIn(another);
     const last = await grantOf(another);
-    expect((await admin.call('eraseUser', { path: { id } })).status).toBe(204);
+    expect(await statusOf(admin.eraseUser({ path: { id } }))).toBe(204);
     expect(await ends()).toEqual([...expected, `${last.id} admin-token ${another.id}`].sort());
   });
 
@@ -258,12 +270,12 @@ describe.each(databases())('clients and Grants in the admin API, on $name', (kin
     const client = await preregistered();
     newPerson();
     const { accessToken } = await signIn(client);
-    const [grant] = await admin.all('listGrants', { query: { client: client.id } });
+    const grant = await firstOf(admin.listGrants({ query: { client: client.id } }));
     const { id } = grant.user;
-    const ifMatch = (await admin.call('getUser', { path: { id } })).headers.get('etag')!;
-    await admin.call('changeUser', { path: { id }, ifMatch, body: { status: 'blocked' } });
+    const ifMatch = await etagOf(admin.getUser({ path: { id } }));
+    await admin.changeUser({ path: { id }, headers: { 'If-Match': ifMatch }, body: { status: 'blocked' } });
     expect(await calls(accessToken)).toBe(401);
-    const [after] = await admin.all('listGrants', { query: { user: id } });
+    const after = await firstOf(admin.listGrants({ query: { user: id } }));
     expect(after).toMatchObject({ status: 'revoked', user: { status: 'blocked' } });
     await expect(signIn(client)).rejects.toThrow();
   });
@@ -273,12 +285,12 @@ describe.each(databases())('clients and Grants in the admin API, on $name', (kin
     newPerson();
     for (let i = 0; i < 5; i++) await signIn(client);
     const query = { client: client.id, limit: 2 };
-    const whole = await admin.all('listGrants', { query: { ...query, limit: 200 } });
-    const first = await admin.call('listGrants', { query });
+    const whole = await everything((at) => admin.listGrants({ query: { ...query, limit: 200, ...at } }));
+    const first = await done(admin.listGrants({ query }));
     await signIn(client);
-    await admin.call('revokeGrant', { path: { id: first.body.items[0].id } });
-    const rest = await admin.all('listGrants', { query: { ...query, cursor: first.body.next_cursor } });
-    expect([...first.body.items, ...rest].map(({ id }) => id as string)).toEqual(whole.map(({ id }) => id as string));
+    await admin.revokeGrant({ path: { id: first.items[0]!.id } });
+    const rest = await everything((at) => admin.listGrants({ query: { ...query, cursor: first.next_cursor!, ...at } }));
+    expect([...first.items, ...rest].map(({ id }) => id)).toEqual(whole.map(({ id }) => id));
   });
 
   it('U5: a real sign-in leaves its whole trace, and a failed one is found by the reference its page showed', async () => {
@@ -289,14 +301,14 @@ describe.each(databases())('clients and Grants in the admin API, on $name', (kin
     const { accessToken } = await signIn(client);
     expect(await calls(accessToken)).toBe(200);
     await house.gatehouse.app.get(Usage, { strict: false }).flush();
-    const [flow] = await admin.all('listFlows', { query: { client: client.id } });
+    const flow = await firstOf(admin.listFlows({ query: { client: client.id } }));
     expect(flow).toMatchObject({
       recognised: 'MCP Inspector',
       provider: 'github',
       outcome: 'done',
       failed_check: null,
     });
-    const steps = (flow.steps as { step: string }[]).map(({ step }) => step);
+    const steps = flow.steps.map(({ step }) => step);
     expect(steps).toEqual([
       'discovery',
       'registration',
@@ -307,14 +319,14 @@ describe.each(databases())('clients and Grants in the admin API, on $name', (kin
       'token',
       'first-call',
     ]);
-    const [grant] = await admin.all('listGrants', { query: { client: client.id } });
+    const grant = await firstOf(admin.listGrants({ query: { client: client.id } }));
     expect([flow.user, flow.grant]).toEqual([grant.user.id, grant.id]);
 
     const unknown = await fetch(TestClient.known(house.gatehouse.url, 'forgotten-client').authorizeUrl(), {
       headers: { accept: 'text/html' },
     });
     const [, reference] = /([0-9a-f]{12})/.exec((await unknown.text()).replace(/sha256-\S+/g, ''))!;
-    const [failed] = await admin.all('listFlows', { query: { reference: reference! } });
+    const failed = await firstOf(admin.listFlows({ query: { reference: reference! } }));
     expect(failed).toMatchObject({ client: 'forgotten-client', outcome: 'refused', failed_check: 'unknown-client' });
     expect(failed.mend).toContain('Remove the server from the client');
     const denied = await fetch(`${house.gatehouse.url}/register`, {
@@ -323,7 +335,7 @@ describe.each(databases())('clients and Grants in the admin API, on $name', (kin
       body: JSON.stringify({ redirect_uris: ['javascript:alert(1)'] }),
     });
     expect(denied.status).toBe(400);
-    const [newest] = await admin.all('listFlows', { query: { outcome: 'refused' } });
+    const newest = await firstOf(admin.listFlows({ query: { outcome: 'refused' } }));
     expect(newest).toMatchObject({ failed_check: 'registration-metadata' });
   });
 
@@ -331,9 +343,9 @@ describe.each(databases())('clients and Grants in the admin API, on $name', (kin
     const client = await preregistered();
     newPerson();
     await signIn(client);
-    const [grant] = await admin.all('listGrants', { query: { client: client.id } });
+    const grant = await firstOf(admin.listGrants({ query: { client: client.id } }));
     const { id } = grant.user;
-    expect((await admin.call('eraseUser', { path: { id } })).status).toBe(204);
+    expect(await statusOf(admin.eraseUser({ path: { id } }))).toBe(204);
     const database = house.gatehouse.app.get(Database, { strict: false });
     const tables = ['gatehouse_user', 'identity', 'oauth_grant', 'oauth_token', 'oauth_consent', 'oauth_browser'];
     for (const table of [...tables, 'upstream_token', 'personal_token', 'flow', 'admission']) {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { AdminClient } from '../admin-client.js';
+import { Administration, done, unfit } from '../admin-client.js';
 import { type RunningGatehouse, startGatehouse } from '../gatehouse.js';
 
 const ADMIN = 'admin-token-of-this-test-suite-0123456789';
@@ -13,14 +13,13 @@ describe('the documents of the admin API', () => {
   afterAll(() => gatehouse.close());
 
   it('the OpenAPI document names this installation, and every operation in it is served', async () => {
-    const admin = await AdminClient.of(gatehouse.url, ADMIN);
-    expect(admin.document).toMatchObject({ openapi: '3.1.0', servers: [{ url: gatehouse.url }] });
-    for (const { id, described } of admin.routes.values()) {
-      if (id === 'rotateKeys') continue;
-      const path = (described.parameters ?? []).some((parameter) => parameter.in === 'path') ? { id: 'none' } : {};
-      const { status, body } = await admin.call(id, { path });
-      expect(status, id).not.toBe(405);
-      if (status === 404) expect(body.detail, id).toMatch(/^There is no such/);
+    const { document, operations, api } = await Administration.of(gatehouse.url, ADMIN);
+    expect(document).toMatchObject({ openapi: '3.1.0', servers: [{ url: gatehouse.url }] });
+    for (const { operationId } of operations) {
+      if (operationId === 'rotateKeys') continue;
+      const { error, response } = await api[operationId](unfit({ path: { id: 'none' } }));
+      expect(response.status, operationId).not.toBe(405);
+      if (response.status === 404) expect(error?.detail, operationId).toMatch(/^There is no such/);
     }
   });
 
@@ -40,8 +39,8 @@ describe('the documents of the admin API', () => {
   });
 
   it('works without any login provider: administrators make personal tokens by the admin token', async () => {
-    const admin = await AdminClient.of(gatehouse.url, ADMIN);
-    const { body } = await admin.call('createToken', { body: { name: 'ci' } });
+    const { api: admin } = await Administration.of(gatehouse.url, ADMIN);
+    const body = await done(admin.createToken({ body: { name: 'ci' } }));
     expect(body.user).toBeNull();
     const answer = await fetch(gatehouse.mcpUrl, {
       method: 'POST',

@@ -5,7 +5,8 @@ import { Database } from '../../src/persistence/database.js';
 import { sql } from '../../src/persistence/statement.js';
 import { Purge } from '../../src/persistence/purge.js';
 import { timeIdFloor } from '../../src/protocol/time-id.js';
-import { AdminClient } from '../admin-client.js';
+import type { AdminApi } from '../admin-api/sdk.gen.js';
+import { Administration, done, everything, firstOf, statusOf, unfit } from '../admin-client.js';
 import { databases, type TestDatabase } from '../databases.js';
 import { startWithGitHub, type WithGitHub } from '../oauth-client.js';
 
@@ -15,7 +16,7 @@ const DAY_MS = 86_400_000;
 describe.each(databases())('audit, traces and the system in the admin API, on $name', (kind) => {
   let place: TestDatabase;
   let house: WithGitHub;
-  let admin: AdminClient;
+  let admin: AdminApi;
   let events: Events;
   let database: Database;
 
@@ -30,7 +31,7 @@ describe.each(databases())('audit, traces and the system in the admin API, on $n
         GATEHOUSE_ADMIN_TOKEN: ADMIN,
       },
     });
-    admin = await AdminClient.of(house.gatehouse.url, ADMIN);
+    ({ api: admin } = await Administration.of(house.gatehouse.url, ADMIN));
     events = house.gatehouse.app.get(Events, { strict: false });
     database = house.gatehouse.app.get(Database, { strict: false });
   });
@@ -39,11 +40,16 @@ describe.each(databases())('audit, traces and the system in the admin API, on $n
     await place.drop();
   });
 
+  const exported = async (query: { user?: string }): Promise<Response> => {
+    const headers = { Accept: 'application/x-ndjson' };
+    return (await admin.listEvents({ query, headers, parseAs: 'stream' })).response;
+  };
+
   it('Events are filtered by what their table shows', async () => {
     await events.write({ type: 'test.one', userId: 'u1', clientId: 'c1', grantId: 'g1', reference: 'REF1' });
     await events.write({ type: 'test.two', outcome: 'refused', userId: 'u1', provider: 'github', actor: 'u1' });
     const types = async (query: Record<string, string>): Promise<string[]> =>
-      (await admin.all('listEvents', { query })).map(({ type }) => type as string);
+      (await everything((at) => admin.listEvents({ query: { ...query, ...at } }))).map(({ type }) => type);
     expect(await types({ user: 'u1' })).toEqual(['test.two', 'test.one']);
     for (const query of [{ client: 'c1' }, { grant: 'g1' }, { reference: 'REF1' }, { type: 'test.one' }])
       expect(await types(query as Record<string, string>)).toEqual(['test.one']);
@@ -55,7 +61,7 @@ describe.each(databases())('audit, traces and the system in the admin API, on $n
     expect(await types({ user: 'u1', until: yesterday })).toEqual([]);
     expect(await types({ user: 'u1', since: tomorrow.slice(0, 10) })).toEqual([]);
     for (const since of ['yesterday', '-1', '2024-13-01', '99999999999999'])
-      expect((await admin.call('listEvents', { query: { since } })).status, since).toBe(400);
+      expect(await statusOf(admin.listEvents({ query: { since } })), since).toBe(400);
   });
 
   it('the export streams every Event that fits, oldest first, one a line, and leaves an Event itself', async () => {
@@ -63,21 +69,21 @@ describe.each(databases())('audit, traces and the system in the admin API, on $n
     await database.commit(
       Array.from({ length: rows }, (_, i) => events.record({ type: 'test.exported', userId: 'u2', detail: { i } })),
     );
-    const answer = await admin.send('listEvents', { accept: 'application/x-ndjson', query: { user: 'u2' } });
+    const answer = await exported({ user: 'u2' });
     expect(answer.headers.get('content-type')).toMatch('application/x-ndjson');
     const lines = (await answer.text()).trimEnd().split('\n');
     expect(lines).toHaveLength(rows);
     expect(lines.map((line) => (JSON.parse(line) as { detail: { i: number } }).detail.i)).toEqual(
       Array.from({ length: rows }, (_, i) => i),
     );
-    const [exported] = await admin.all('listEvents', { query: { type: 'events.exported' } });
-    expect(exported).toMatchObject({ actor: 'admin-token', detail: { user: 'u2' } });
+    const event = await firstOf(admin.listEvents({ query: { type: 'events.exported' } }));
+    expect(event).toMatchObject({ actor: 'admin-token', detail: { user: 'u2' } });
   });
 
   it('an export whose reader goes away stops reading', async () => {
-    const answer = await admin.send('listEvents', { accept: 'application/x-ndjson' });
+    const answer = await exported({});
     await answer.body!.getReader().cancel();
-    expect((await admin.call('getStats')).status).toBe(200);
+    expect(await statusOf(admin.getStats())).toBe(200);
   });
 
   it('the purge forgets old Events and traces, and only those', async () => {
@@ -87,11 +93,11 @@ describe.each(databases())('audit, traces and the system in the admin API, on $n
       sql`INSERT INTO flow (id, reference, outcome, updated_at) VALUES (${timeIdFloor(Date.now() - 8 * DAY_MS)}, 'ANCIENT', 'open', ${at})`,
       sql`INSERT INTO flow_step (id, reference, at, step, outcome) VALUES (${timeIdFloor(Date.now() - 8 * DAY_MS)}, 'ANCIENT', ${at}, 'authorize', 'ok')`,
     ]);
-    expect(await admin.all('listEvents', { query: { type: 'test.ancient' } })).toHaveLength(1);
+    expect(await everything((at) => admin.listEvents({ query: { type: 'test.ancient', ...at } }))).toHaveLength(1);
     const deleted = await house.gatehouse.app.get(Purge, { strict: false }).run();
     expect(deleted).toMatchObject({ events: 1, flows: 1, 'flow steps': 1 });
-    expect(await admin.all('listEvents', { query: { type: 'test.ancient' } })).toEqual([]);
-    expect(await admin.all('listEvents', { query: { type: 'test.one' } })).toHaveLength(1);
+    expect(await everything((at) => admin.listEvents({ query: { type: 'test.ancient', ...at } }))).toEqual([]);
+    expect(await everything((at) => admin.listEvents({ query: { type: 'test.one', ...at } }))).toHaveLength(1);
   });
 
   it('U5: a trace tells step by step how far a sign-in came, which check failed and how to mend it', async () => {
@@ -112,7 +118,7 @@ describe.each(databases())('audit, traces and the system in the admin API, on $n
       userId: 'u9',
       detail: { account: 'mona' },
     });
-    const [flow] = await admin.all('listFlows', { query: { reference: 'TRACE-1' } });
+    const flow = await firstOf(admin.listFlows({ query: { reference: 'TRACE-1' } }));
     expect(flow).toMatchObject({
       client: 'cursor-1',
       recognised: 'Cursor',
@@ -122,7 +128,7 @@ describe.each(databases())('audit, traces and the system in the admin API, on $n
       failed_check: 'not-admitted',
     });
     expect(flow.mend).toContain('GATEHOUSE_ALLOW');
-    expect(flow.steps.map(({ step }: { step: string }) => step)).toEqual([
+    expect(flow.steps.map(({ step }) => step)).toEqual([
       'discovery',
       'registration',
       'authorize',
@@ -133,16 +139,16 @@ describe.each(databases())('audit, traces and the system in the admin API, on $n
     flows.stepOfGrant('grant-9', { step: 'token' });
     flows.stepOfGrant('unknown-grant', { step: 'token' });
     for (let i = 0; i < 80; i++) flows.step('TRACE-2', { step: 'authorize', clientId: 'cursor-1' });
-    const done = await admin.all('listFlows', { query: { client: 'cursor-1', outcome: 'done' } });
+    const done = await everything((at) => admin.listFlows({ query: { client: 'cursor-1', outcome: 'done', ...at } }));
     expect(done).toMatchObject([{ reference: 'TRACE-1', grant: 'grant-9', failed_check: null, mend: null }]);
-    const [capped] = await admin.all('listFlows', { query: { outcome: 'open', client: 'cursor-1' } });
+    const capped = await firstOf(admin.listFlows({ query: { outcome: 'open', client: 'cursor-1' } }));
     expect(capped.steps).toHaveLength(60);
-    expect(await admin.all('listFlows', { query: { user: 'u9' } })).toHaveLength(1);
-    expect((await admin.call('listFlows', { query: { outcome: 'strange' } })).status).toBe(400);
+    expect(await everything((at) => admin.listFlows({ query: { user: 'u9', ...at } }))).toHaveLength(1);
+    expect(await statusOf(admin.listFlows({ query: { outcome: unfit('strange') } }))).toBe(400);
   });
 
   it('sec-47: providers are shown with their settings but without secrets, and whether they answer', async () => {
-    const items = await admin.all('listProviders');
+    const items = await everything((at) => admin.listProviders({ query: { limit: 2, ...at } }));
     expect(items.map(({ id, sort }) => [id, sort])).toEqual([
       ['github', 'login'],
       ['static-token', 'verifier'],
@@ -158,19 +164,19 @@ describe.each(databases())('audit, traces and the system in the admin API, on $n
   });
 
   it('signing keys rotate with overlap: the new one is announced, the old one signs on', async () => {
-    const before = await admin.all('listKeys');
-    const rotated = await admin.call('rotateKeys');
-    expect(rotated.status).toBe(201);
-    const after = await admin.all('listKeys');
+    const before = await everything((at) => admin.listKeys({ query: { limit: 1, ...at } }));
+    const rotated = await admin.rotateKeys();
+    expect(rotated.response.status).toBe(201);
+    const after = await everything((at) => admin.listKeys({ query: { limit: 1, ...at } }));
     expect(after).toHaveLength(before.length + 1);
     expect(after.map(({ status }) => status as string)).toContain('announced');
     expect(JSON.stringify(after)).not.toMatch(/"(d|sealed|k)":/);
     const published = (await (await fetch(`${house.gatehouse.url}/jwks`)).json()) as { keys: { kid: string }[] };
-    expect(published.keys.map(({ kid }) => kid)).toEqual(expect.arrayContaining(after.map(({ kid }) => kid as string)));
+    expect(published.keys.map(({ kid }) => kid)).toEqual(expect.arrayContaining(after.map(({ kid }) => kid)));
   });
 
   it('statistics count people, clients, Grants and what happened lately', async () => {
-    const { body } = await admin.call('getStats');
+    const body = await done(admin.getStats());
     expect(body.last_hour.events['test.exported']).toBe(1300);
     expect(body.last_30_days.events['test.exported']).toBe(1300);
     expect(body.last_day.refusals).toBeGreaterThanOrEqual(1);

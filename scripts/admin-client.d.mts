@@ -1,0 +1,2 @@
+/** Writes the client into `folder`, which is emptied. */
+export declare function writeAdminClient(folder: string): Promise<void>;
