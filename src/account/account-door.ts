@@ -8,6 +8,7 @@ import { sendOn, sendPage } from '../oauth/pages/send-page.js';
 import { Providers } from '../providers/providers.js';
 import { AccountSignIns, type SignedIn } from './account-sign-ins.js';
 import { accountSignInPage } from './pages/sign-in.page.js';
+import { UpstreamSignOut } from './upstream-sign-out.js';
 
 /** To what the form of the sign-in page is tied, besides the browser. */
 export const SIGN_IN_FORM = 'account-sign-in';
@@ -22,12 +23,14 @@ export class AccountDoor {
     @Inject(Providers) private readonly providers: Providers,
     @Inject(BrowserCookies) private readonly cookies: BrowserCookies,
     @Inject(AccountSignIns) private readonly signIns: AccountSignIns,
+    @Inject(UpstreamSignOut) private readonly upstreamSignOut: UpstreamSignOut,
   ) {}
 
   /** For a page; null: the sign-in page was sent instead, which comes back to `next`. */
   async enter(request: FastifyRequest, reply: FastifyReply, next: string): Promise<SignedIn | null> {
     const signedIn = await this.signIns.current(request);
     if (signedIn) return signedIn;
+    const asked = new URL(request.url, this.settings.publicUrl).searchParams;
     sendPage(
       reply,
       accountSignInPage({
@@ -36,7 +39,8 @@ export class AccountDoor {
         csrf: this.cookies.formToken(request, reply, SIGN_IN_FORM),
         next,
         // After a refusal: a provider that remembers the account would only bring the same one again.
-        another: new URL(request.url, this.settings.publicUrl).searchParams.has('another'),
+        another: asked.has('another'),
+        cameBackFrom: this.upstreamSignOut.cameBackFrom(request, asked.get('state'))?.label ?? null,
       }),
     );
     return null;

@@ -18,7 +18,7 @@ const DONE: Readonly<Record<string, string>> = {
   'disconnected-all': 'All applications are disconnected.',
   revoked: 'The token is revoked.',
   linked: 'The account was added. You can sign in with it from now on.',
-  unlinked: 'The account was removed. It no longer opens anything here.',
+  unlinked: 'The account was removed. What was connected with it is disconnected.',
 };
 
 /** Scopes that belong to no tool, so that a personal token has no use for them. */

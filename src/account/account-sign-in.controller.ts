@@ -34,7 +34,7 @@ const form = z.object({
   another: z.literal('1').optional().catch(undefined),
 });
 
-/** Signing in to the account page and out of it: the same walk to a provider as an Interaction's, without a Client. */
+/** Signing in to the account page: the same walk to a provider as an Interaction's, without a Client. */
 @Controller('account')
 @UseFilters(PageFilter)
 export class AccountSignInController {
@@ -102,21 +102,15 @@ export class AccountSignInController {
     sendPage(reply, notSignedInPage(outcome, attempt));
   }
 
-  @Post('sign-out')
-  async signOut(@Req() request: FastifyRequest, @Res() reply: FastifyReply, @Body() body: unknown): Promise<void> {
-    if (!(await this.door.submit(request, reply, body))) return;
-    await this.signIns.end(request, reply);
-    sendOn(reply, '/account');
-  }
-
   async #enter(
     request: FastifyRequest,
     reply: FastifyReply,
     { finished, outcome }: { finished: Finished; outcome: Extract<Finished['outcome'], { kind: 'signed-in' }> },
   ): Promise<void> {
     const { attempt } = finished;
-    const { userId, provider, tokens } = outcome;
-    const entry = this.signIns.begin(request, { userId, provider });
+    const { userId, identity, tokens } = outcome;
+    const { provider } = identity;
+    const entry = this.signIns.begin(request, { userId, provider, idToken: tokens.idToken });
     const event = this.events.record({
       type: 'account.signed_in',
       actor: userId,
@@ -129,7 +123,7 @@ export class AccountSignInController {
       await this.database.commit([
         this.attempts.use(finished),
         ...entry.statements,
-        ...this.vault.keep({ userId, provider, grantId: null, tokens }),
+        ...this.vault.keep({ ...identity, userId, grantId: null, tokens }),
         event,
       ]);
       entry.setCookie(reply);

@@ -11,6 +11,8 @@ export class AccountSignInRow {
   @Column('text', { name: 'user_id' }) userId!: string;
   /** Provider instance the person signed in with. */
   @Column('text') provider!: string;
+  /** Sealed: the id_token of this sign-in, by which the provider knows what to end; null: it gave none. */
+  @Column('text', { name: 'id_token', nullable: true }) idToken!: string | null;
   @Column({ name: 'created_at', ...seconds }) createdAt!: number;
   /** Of the latest request, to the minute. */
   @Column({ name: 'seen_at', ...seconds }) seenAt!: number;

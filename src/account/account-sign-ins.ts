@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Database } from '../persistence/database.js';
 import { sql, type Statement } from '../persistence/statement.js';
+import { SealBroken, Seals } from '../persistence/seals.js';
 import { sha256 } from '../protocol/token.js';
 import { randomValue } from '../oauth/attempts.js';
 import { BrowserCookies } from '../oauth/browser-cookies.js';
@@ -10,6 +11,7 @@ import { Users } from '../users/users.js';
 import { AccountSignInRow } from './account-sign-in.entity.js';
 
 const COOKIE = 'gth_account';
+const ID_TOKEN_SEAL = 'account-id-token';
 /** Seconds without a request after which a browser is signed out of the account page. */
 export const IDLE_SECONDS = 1800;
 /** Seconds after which it is signed out however busy it is. */
@@ -22,6 +24,8 @@ export interface SignedIn {
   readonly user: UserRow;
   /** Provider instance they signed in with. */
   readonly provider: string;
+  /** What the provider gave at that sign-in; null: none. */
+  readonly sealedIdToken: string | null;
   /** To what the page's forms are tied: another sign-in has another one. */
   readonly formSubject: string;
 }
@@ -33,17 +37,26 @@ export class AccountSignIns {
     @Inject(Database) private readonly database: Database,
     @Inject(BrowserCookies) private readonly cookies: BrowserCookies,
     @Inject(Users) private readonly users: Users,
+    @Inject(Seals) private readonly seals: Seals,
   ) {}
 
   /** A new sign-in that replaces this browser's former one: commit the statements, then set the cookie. */
   begin(
     request: FastifyRequest,
-    who: { userId: string; provider: string },
+    { userId, provider, idToken }: { userId: string; provider: string; idToken: string | undefined },
   ): { statements: readonly Statement[]; setCookie: (reply: FastifyReply) => void } {
     const value = randomValue();
     const former = this.cookies.read(request, COOKIE);
     const at = now();
-    const row = { idHash: sha256(value), ...who, createdAt: at, seenAt: at, expiresAt: at + LONGEST_SECONDS };
+    const row: AccountSignInRow = {
+      idHash: sha256(value),
+      userId,
+      provider,
+      idToken: idToken === undefined ? null : this.seals.seal(idToken, ID_TOKEN_SEAL),
+      createdAt: at,
+      seenAt: at,
+      expiresAt: at + LONGEST_SECONDS,
+    };
     return {
       statements: [
         ...(former === null ? [] : [this.database.remove(AccountSignInRow, { idHash: sha256(former) })]),
@@ -65,14 +78,27 @@ export class AccountSignIns {
     if (user?.status !== 'active') return null;
     if (row.seenAt + NOTED_SECONDS <= at)
       await this.database.commit([this.database.update(AccountSignInRow, { seenAt: at }, { idHash })]);
-    return { user, provider: row.provider, formSubject: `account:${idHash}` };
+    return { user, provider: row.provider, sealedIdToken: row.idToken, formSubject: `account:${idHash}` };
   }
 
-  /** Signs this browser out. */
-  async end(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    const value = this.cookies.read(request, COOKIE);
+  /** The id_token of a sign-in; undefined: the provider gave none, or the key that sealed it is gone. */
+  idTokenOf({ sealedIdToken }: SignedIn): string | undefined {
+    try {
+      return sealedIdToken === null ? undefined : this.seals.open(sealedIdToken, ID_TOKEN_SEAL);
+    } catch (error) {
+      if (error instanceof SealBroken) return undefined;
+      throw error;
+    }
+  }
+
+  /** A statement that signs this browser out; call `dropCookie` after its commit. */
+  end(request: FastifyRequest): Statement {
+    return this.database.remove(AccountSignInRow, { idHash: hashOf(this.cookies.read(request, COOKIE)) });
+  }
+
+  /** The browser forgets its sign-in. */
+  dropCookie(reply: FastifyReply): void {
     this.cookies.set(reply, COOKIE, '', 0);
-    if (value !== null) await this.database.commit([this.database.remove(AccountSignInRow, { idHash: sha256(value) })]);
   }
 
   /** A statement that signs a person out of every browser. */
@@ -80,10 +106,20 @@ export class AccountSignIns {
     return this.database.remove(AccountSignInRow, { userId });
   }
 
+  /** A statement that signs a person out of every browser but the one that sent this request. */
+  endElsewhere(request: FastifyRequest, userId: string): Statement {
+    return sql`DELETE FROM account_sign_in WHERE user_id = ${userId} AND id_hash <> ${hashOf(this.cookies.read(request, COOKIE))}`;
+  }
+
   /** For the purge job. */
   purge(batch: number): Statement {
     return sql`DELETE FROM account_sign_in WHERE id_hash IN (SELECT id_hash FROM account_sign_in WHERE expires_at < ${now()} ORDER BY expires_at LIMIT ${batch})`;
   }
+}
+
+/** Of the cookie's value; of none, what no row has. */
+function hashOf(value: string | null): string {
+  return value === null ? '' : sha256(value);
 }
 
 const now = (): number => Math.floor(Date.now() / 1000);

@@ -4,6 +4,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { CallerAddresses } from '../access/caller-address.js';
 import type { Outcome } from '../oauth/attempts.js';
+import { Browsers } from '../oauth/browsers.js';
+import { Grants } from '../oauth/grants.js';
 import { finishingPage } from '../oauth/pages/error.page.js';
 import { PageFilter } from '../oauth/pages/page.filter.js';
 import { referenceOf } from '../oauth/pages/reference.js';
@@ -16,6 +18,7 @@ import { LoginRefused, UpstreamUnavailable } from '../providers/contract.js';
 import { Providers } from '../providers/providers.js';
 import { accountOf, IdentityTaken, Users } from '../users/users.js';
 import { AccountDoor } from './account-door.js';
+import { AccountSignIns } from './account-sign-ins.js';
 import { notSignedInPage } from './pages/not-signed-in.page.js';
 
 const link = z.object({ provider: z.string() });
@@ -32,6 +35,9 @@ export class IdentitiesController {
     @Inject(SignIn) private readonly signIn: SignIn,
     @Inject(Users) private readonly users: Users,
     @Inject(Providers) private readonly providers: Providers,
+    @Inject(Grants) private readonly grants: Grants,
+    @Inject(Browsers) private readonly browsers: Browsers,
+    @Inject(AccountSignIns) private readonly signIns: AccountSignIns,
     @Inject(UpstreamTokenVault) private readonly vault: UpstreamTokenVault,
     @Inject(UpstreamFarewells) private readonly farewells: UpstreamFarewells,
     @Inject(Database) private readonly database: Database,
@@ -100,11 +106,21 @@ export class IdentitiesController {
     const space = identity.indexOf(' ');
     const account = { provider: identity.slice(0, space), subject: identity.slice(space + 1) };
     const { id: userId } = signedIn.user;
-    const giveBack = await this.farewells.prepare(userId, account.provider);
+    const ip = this.addresses.of(request.raw);
+    const giveBack = await this.farewells.prepare(userId, account);
+    const connections = await this.grants.endingsOf(userId, account, { actor: userId, reason: 'account-removed', ip });
     const done = await this.users.unlink(userId, account, {
-      ip: this.addresses.of(request.raw),
-      // Tools must not go on acting as an account that the person has taken away.
-      alsoRemove: [this.vault.forget(userId, account.provider)],
+      ip,
+      alongside: {
+        revocations: connections.revocations,
+        statements: [
+          ...connections.statements,
+          this.vault.forget(account),
+          // Whoever else holds the account may be signed in with it.
+          this.browsers.endAll(userId),
+          this.signIns.endElsewhere(request, userId),
+        ],
+      },
     });
     if (done) giveBack();
     sendOn(reply, done ? '/account?done=unlinked' : '/account');
@@ -123,7 +139,8 @@ export class IdentitiesController {
       const provider = this.providers.login(identity.provider)?.label ?? identity.provider;
       return { kind: 'not-admitted', account: accountOf(identity), reason: error.reason, provider };
     }
-    await this.database.commit(this.vault.keep({ userId, provider: identity.provider, grantId: null, tokens }));
+    const { provider, subject } = identity;
+    await this.database.commit(this.vault.keep({ userId, provider, subject, grantId: null, tokens }));
     return null;
   }
 }

@@ -4,7 +4,6 @@ import { Revocations } from '../access/revocations.js';
 import { Events } from '../audit/events.js';
 import { Settings } from '../config/settings.js';
 import { Database } from '../persistence/database.js';
-import { sql } from '../persistence/statement.js';
 import {
   UpstreamGrantDead,
   UpstreamUnavailable,
@@ -16,15 +15,15 @@ import {
 } from '../providers/contract.js';
 import { Providers } from '../providers/providers.js';
 import { UPSTREAM_TOKENS, UpstreamReconnectNeeded, type UpstreamTokenSource } from '../providers/upstream-tokens.js';
-import { AdmissionRow } from '../users/admission.entity.js';
 import type { IdentityRow } from '../users/user.entity.js';
 import { Users } from '../users/users.js';
+import { Browsers } from './browsers.js';
+import type { GrantRow } from './grant.entity.js';
 import { Grants } from './grants.js';
-import { UpstreamTokenRow } from './upstream-token.entity.js';
-import { DEAD } from './upstream-tokens.js';
 import { UpstreamTokenVault } from './upstream-token-vault.js';
+import { Verdicts } from './verdicts.js';
 
-/** Seconds between two checks of one person at one provider. */
+/** Seconds between two checks of one account. */
 const CHECK_SECONDS = 900;
 /** Seconds for which the last verdict stands where no new one can be had. */
 const VERDICT_SECONDS = 86_400;
@@ -50,17 +49,14 @@ export class Admission implements OnModuleInit {
     @Inject(Providers) private readonly providers: Providers,
     @Inject(Users) private readonly users: Users,
     @Inject(Grants) private readonly grants: Grants,
+    @Inject(Browsers) private readonly browsers: Browsers,
     @Inject(UpstreamTokenVault) private readonly vault: UpstreamTokenVault,
+    @Inject(Verdicts) private readonly verdicts: Verdicts,
     @Inject(Revocations) private readonly revocations: Revocations,
     @Inject(Events) private readonly events: Events,
     @Inject(PersonalTokens) private readonly personalTokens: PersonalTokens,
     @Optional() @Inject(UPSTREAM_TOKENS) private readonly upstream?: UpstreamTokenSource,
-  ) {
-    revocations.hold({
-      cutOff: () => [],
-      erase: (userId) => [this.database.remove(AdmissionRow, { userId })],
-    });
-  }
+  ) {}
 
   onModuleInit(): void {
     this.personalTokens.findOwnersBy((userId) => this.#owner(userId));
@@ -73,11 +69,13 @@ export class Admission implements OnModuleInit {
   async check(grantId: string): Promise<boolean> {
     const grant = await this.grants.find(grantId);
     if (!grant) return true;
-    const { userId, provider } = grant;
-    const kept = provider === null ? null : await this.#kept({ userId, provider });
+    const { userId } = grant;
+    const identity = accountBehind(grant, await this.users.identitiesByUse(userId));
     // Tools would fail on and on; one new sign-in mends it (real-clients T2).
-    if (kept?.sealed === DEAD) return this.#depart({ userId, provider }, 'upstream-dead');
-    return this.#isOpenToAll || this.#checkPerson(userId, provider);
+    if (identity && (await this.vault.find(identity))?.sealed === null)
+      return this.#depart(userId, identity, 'upstream-dead');
+    if (this.#isOpenToAll) return true;
+    return identity ? this.#checkAccount(identity) : this.#depart(userId, null, 'not-admitted');
   }
 
   /** Resolves when no check is under way; checks behind tool calls are awaited by nobody else. */
@@ -91,26 +89,24 @@ export class Admission implements OnModuleInit {
 
   /** For what belongs to no provider: one account by which a rule admits the person is enough. */
   async #checkAnyWayIn(userId: string): Promise<void> {
-    for (const { provider } of await this.users.identities(userId))
-      if (await this.#checkPerson(userId, provider)) return;
+    for (const identity of await this.users.identities(userId)) if (await this.#checkAccount(identity)) return;
   }
 
-  /** One check at a time for each person: SDKs refresh once for each parallel call. */
-  async #checkPerson(userId: string, provider: string | null): Promise<boolean> {
-    const key = `${userId} ${provider ?? ''}`;
+  /** One check at a time for each account: SDKs refresh once for each parallel call. */
+  async #checkAccount(identity: IdentityRow): Promise<boolean> {
+    const key = `${identity.provider} ${identity.subject}`;
     let checking = this.#checking.get(key);
     if (!checking) {
-      checking = this.#decide(userId, provider).finally(() => this.#checking.delete(key));
+      checking = this.#decide(identity).finally(() => this.#checking.delete(key));
       this.#checking.set(key, checking);
     }
     return checking;
   }
 
-  async #decide(userId: string, provider: string | null): Promise<boolean> {
-    const identity = await this.#identityOf(userId, provider);
-    if (!identity) return this.#depart({ userId, provider }, 'not-admitted');
-    const row = await this.#row(identity);
-    if ((row?.refusedAt ?? 0) >= identity.lastUsedAt) return this.#depart(identity, 'not-admitted');
+  async #decide(identity: IdentityRow): Promise<boolean> {
+    const { userId } = identity;
+    if (await this.verdicts.isRefused(identity)) return this.#depart(userId, identity, 'not-admitted');
+    const row = await this.verdicts.find(identity);
     const at = now();
     const verdictAt = Math.max(identity.lastUsedAt, row?.admittedAt ?? 0);
     const stands = verdictAt + VERDICT_SECONDS > at;
@@ -120,25 +116,19 @@ export class Admission implements OnModuleInit {
       answer = await this.#ask(identity);
     } catch (error) {
       if (!(error instanceof UpstreamUnavailable)) throw error;
-      await this.#note(identity, {});
+      await this.verdicts.note(identity);
       if (!stands) throw error;
       this.#log.warn(`${identity.provider} cannot be asked about ${userId}: the last verdict stands: ${error.message}`);
       return true;
     }
-    if (answer === 'dead') return this.#depart(identity, 'upstream-dead');
+    if (answer === 'dead') return this.#depart(userId, identity, 'upstream-dead');
     if (answer === 'unsure') {
-      await this.#note(identity, {});
-      return stands || this.#depart(identity, 'not-checked-for-a-day');
+      await this.verdicts.note(identity);
+      return stands || this.#depart(userId, identity, 'not-checked-for-a-day');
     }
     const admitted = this.users.isAllowed(answer.identity);
-    await this.#note(identity, admitted ? { admittedAt: at } : { refusedAt: at });
-    return admitted || this.#depart(identity, 'not-admitted');
-  }
-
-  /** The account that the person signed in with, or, when it was taken away since, the one used last. */
-  async #identityOf(userId: string, provider: string | null): Promise<IdentityRow | null> {
-    const newestFirst = (await this.users.identities(userId)).toSorted((a, b) => b.lastUsedAt - a.lastUsedAt);
-    return newestFirst.find((one) => one.provider === provider) ?? newestFirst[0] ?? null;
+    await this.verdicts.note(identity, admitted ? { admittedAt: at } : { refusedAt: at });
+    return admitted || this.#depart(userId, identity, 'not-admitted');
   }
 
   async #ask(who: IdentityRow): Promise<Answer> {
@@ -148,7 +138,7 @@ export class Admission implements OnModuleInit {
     if (tokens === 'dead' || tokens === 'unsure') return tokens;
     try {
       const identity = await provider.identify(tokens);
-      // Tokens are kept for each person and provider: with two accounts at one provider they may be the other account's.
+      // A provider that names somebody else now has said nothing about this account.
       return identity.subject === who.subject ? { identity } : 'unsure';
     } catch (error) {
       if (error instanceof UpstreamGrantDead) return 'dead';
@@ -156,62 +146,44 @@ export class Admission implements OnModuleInit {
     }
   }
 
-  /** The person's living upstream tokens, refreshed where they had ended. */
-  async #tokensOf({ userId, provider }: IdentityRow): Promise<UpstreamTokens | 'dead' | 'unsure'> {
-    const where = { userId, provider };
-    const row = await this.#kept(where);
+  /** The account's living upstream tokens, refreshed where they had ended. */
+  async #tokensOf(identity: IdentityRow): Promise<UpstreamTokens | 'dead' | 'unsure'> {
+    const row = await this.vault.find(identity);
     if (!row) return 'unsure';
-    if (row.sealed === DEAD) return 'dead';
-    const tokens = this.vault.open(row.sealed);
+    const tokens = this.vault.open(row);
+    if (!tokens) return 'dead';
     if (tokens.expiresAt === undefined || tokens.expiresAt > now() + 60) return tokens;
     // Nothing is known of a person whose token has ended by itself: only a refused refresh says that they took it back.
     if (tokens.refreshToken === undefined || !this.upstream) return 'unsure';
     try {
-      await this.upstream.tokenFor(bearerOf(userId, provider), provider);
+      await this.upstream.tokenFor(bearerOf(identity), identity.provider);
     } catch (error) {
       if (error instanceof UpstreamReconnectNeeded || error instanceof UpstreamGrantDead) return 'dead';
       throw error;
     }
-    const refreshed = await this.#kept(where);
-    return refreshed && refreshed.sealed !== DEAD ? this.vault.open(refreshed.sealed) : 'unsure';
-  }
-
-  async #kept({ userId, provider }: { userId: string; provider: string }): Promise<UpstreamTokenRow | null> {
-    return this.database.repository(UpstreamTokenRow).findOneBy({ userId, provider });
-  }
-
-  async #row({ userId, provider }: IdentityRow): Promise<AdmissionRow | null> {
-    return this.database.repository(AdmissionRow).findOneBy({ userId, provider });
-  }
-
-  async #note(
-    { userId, provider }: IdentityRow,
-    { admittedAt, refusedAt }: { admittedAt?: number; refusedAt?: number },
-  ): Promise<void> {
-    await this.database.commit([
-      sql`INSERT INTO admission (user_id, provider, tried_at, admitted_at, refused_at) VALUES (${userId}, ${provider}, ${now()}, ${admittedAt ?? null}, ${refusedAt ?? null})
-      ON CONFLICT (user_id, provider) DO UPDATE SET tried_at = excluded.tried_at,
-        admitted_at = COALESCE(excluded.admitted_at, admission.admitted_at), refused_at = COALESCE(excluded.refused_at, admission.refused_at)`,
-    ]);
+    const refreshed = await this.vault.find(identity);
+    return (refreshed && this.vault.open(refreshed)) ?? 'unsure';
   }
 
   /**
-   * Ends the connections that the person made by this provider and signs them out of their browsers; everything, when no account is left by which
-   * a rule admits them. @returns false
+   * Ends the connections that the person made with this account and signs them out of their browsers; everything, when no account is left by which a
+   * rule admits them. @returns false
    */
-  async #depart(
-    { userId, provider }: { readonly userId: string; readonly provider: string | null },
-    why: Departure,
-  ): Promise<false> {
-    const isLast = why === 'not-admitted' && !(await this.#hasAnotherWayIn(userId, provider));
-    const living = (await this.grants.ofUser(userId)).filter((grant) => isLast || grant.provider === provider);
+  async #depart(userId: string, identity: IdentityRow | null, why: Departure): Promise<false> {
+    const identities = await this.users.identitiesByUse(userId);
+    const isLast = why === 'not-admitted' && !(await this.#hasAnotherWayIn(identities, identity));
+    const isTheirs = (grant: GrantRow) => {
+      const behind = accountBehind(grant, identities);
+      return behind?.provider === identity?.provider && behind?.subject === identity?.subject;
+    };
+    const living = (await this.grants.ofUser(userId)).filter((grant) => isLast || isTheirs(grant));
     for (const { id } of living) await this.grants.revoke(id, { actor: 'system', reason: why });
     const event = this.events.record({
       type: 'user.departed',
       outcome: 'refused',
       actor: 'system',
       userId,
-      provider,
+      provider: identity?.provider,
       detail: { why },
     });
     if (isLast)
@@ -220,15 +192,15 @@ export class Admission implements OnModuleInit {
         [...this.revocations.cutOff(userId, { actor: 'system', reason: why }), event],
       );
     // A browser that stays signed in would get the next connection without asking the provider.
-    else await this.database.commit([sql`DELETE FROM oauth_browser WHERE user_id = ${userId}`, event]);
-    this.#log.warn(`user ${userId} loses access by ${provider ?? 'every provider'}: ${why}`);
+    else await this.database.commit([this.browsers.endAll(userId), event]);
+    this.#log.warn(`user ${userId} loses access by ${identity?.provider ?? 'every provider'}: ${why}`);
     return false;
   }
 
-  async #hasAnotherWayIn(userId: string, provider: string | null): Promise<boolean> {
-    for (const identity of await this.users.identities(userId)) {
-      if (identity.provider === provider) continue;
-      if (((await this.#row(identity))?.refusedAt ?? 0) < identity.lastUsedAt) return true;
+  async #hasAnotherWayIn(identities: readonly IdentityRow[], lost: IdentityRow | null): Promise<boolean> {
+    for (const identity of identities) {
+      if (identity.provider === lost?.provider && identity.subject === lost.subject) continue;
+      if (!(await this.verdicts.isRefused(identity))) return true;
     }
     return false;
   }
@@ -248,8 +220,21 @@ function canIdentify(provider: LoginProvider): provider is LoginProvider & Ident
   return 'identify' in provider && typeof provider.identify === 'function';
 }
 
+/**
+ * The account a Grant stands and falls with: the one it was signed in with; where that is not known or no longer the person's, the one used last, of the
+ * same provider if there is one. null: the person has none.
+ */
+function accountBehind({ provider, subject }: GrantRow, newestFirst: readonly IdentityRow[]): IdentityRow | null {
+  return (
+    newestFirst.find((one) => one.provider === provider && one.subject === subject) ??
+    newestFirst.find((one) => one.provider === provider) ??
+    newestFirst[0] ??
+    null
+  );
+}
+
 /** Whose upstream token is wanted, in the form in which tools ask for it. */
-function bearerOf(userId: string, via: string): Principal {
+function bearerOf({ userId, provider, subject }: IdentityRow): Principal {
   return {
     key: `user:${userId}`,
     user: { id: userId },
@@ -257,7 +242,8 @@ function bearerOf(userId: string, via: string): Principal {
     client: 'gatehouse',
     scopes: [],
     roles: [],
-    via,
+    via: provider,
+    identity: { provider, subject },
     expiresAt: null,
   };
 }

@@ -5,7 +5,7 @@ import { CommitConflict } from '../persistence/faults.js';
 import { expecting, sql, type Statement } from '../persistence/statement.js';
 import { Seals } from '../persistence/seals.js';
 import { sha256 } from '../protocol/token.js';
-import type { Identity, UpstreamTokens } from '../providers/contract.js';
+import type { Identity, IdentityKey, UpstreamTokens } from '../providers/contract.js';
 import { AttemptRow } from './attempt.entity.js';
 
 /** Seconds from the button to the end of the walk. */
@@ -42,7 +42,7 @@ export type Outcome =
   | {
       readonly kind: 'signed-in';
       readonly userId: string;
-      readonly provider: string;
+      readonly identity: IdentityKey;
       /** Kept with the Grant once there is one; sealed on the way. */
       readonly tokens: UpstreamTokens;
     }

@@ -59,6 +59,11 @@ export class BrowserCookies {
     this.#set(reply, `gth_login_${subject}`, '', 0);
   }
 
+  /** What opens the engine's memory of who is signed in to this browser; null: it has none. */
+  rememberedBrowser(request: FastifyRequest): string | null {
+    return cookiesOf(request).get(engineCookieNames(this.settings.secure).session) ?? null;
+  }
+
   /** A cookie of another page of ours, a value of `randomValue()`; null: none, or not of that form. */
   read(request: FastifyRequest, name: string): string | null {
     return this.#read(request, name);
@@ -95,6 +100,15 @@ export class BrowserCookies {
       line,
     ]);
   }
+}
+
+/** The cookies that the engine sets; `__Host-` where browsers accept the prefix. */
+export function engineCookieNames(secure: boolean) {
+  return {
+    session: `${secure ? '__Host-' : ''}gth_browser`,
+    interaction: 'gth_interaction',
+    resume: 'gth_resume',
+  };
 }
 
 /** The request's cookies in the order in which the browser sent them; the first of a name counts (RFC 6265 §5.4). */

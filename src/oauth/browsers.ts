@@ -33,6 +33,11 @@ export class Browsers {
     return this.database.remove(BrowserRow, { idHash: sha256(id) });
   }
 
+  /** A statement that signs a person out of every browser. */
+  endAll(userId: string): Statement {
+    return this.database.remove(BrowserRow, { userId });
+  }
+
   /** Signs a browser out, by its name. */
   async endByUid(uid: string): Promise<void> {
     await this.database.commit([this.database.remove(BrowserRow, { uid })]);

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { Events } from '../audit/events.js';
 import { Database } from '../persistence/database.js';
 import { CommitConflict } from '../persistence/faults.js';
-import type { UpstreamTokens } from '../providers/contract.js';
+import type { IdentityKey, UpstreamTokens } from '../providers/contract.js';
 import { Users } from '../users/users.js';
 import { Attempts, type Finished } from './attempts.js';
 import { Consents } from './consents.js';
@@ -13,8 +13,8 @@ import { UpstreamTokenVault } from './upstream-token-vault.js';
 /** What a person approved, and who they turned out to be. */
 export interface Approval {
   readonly userId: string;
-  /** null: a signed-in browser whose provider is unknown. */
-  readonly provider: string | null;
+  /** The account they signed in with; null: of a signed-in browser, not known. */
+  readonly identity: IdentityKey | null;
   readonly scopes: readonly string[];
   /** The try at a provider that proved it; undefined: the browser was signed in already. */
   readonly login?: { readonly finished: Finished; readonly tokens: UpstreamTokens } | undefined;
@@ -34,15 +34,15 @@ export class Connections {
     @Inject(UpstreamTokenVault) private readonly vault: UpstreamTokenVault,
   ) {}
 
-  /** @returns the Grant's id; null: the person was blocked meanwhile, or another tab has finished this sign-in */
+  /** @returns the Grant's id; null: the person was blocked meanwhile, their account taken away, or another tab has finished this sign-in */
   async make(ask: AskedFor, approval: Approval, ip: string): Promise<string | null> {
-    const { userId, provider, scopes, login } = approval;
+    const { userId, identity, scopes, login } = approval;
     const user = await this.users.find(userId);
     if (user?.status !== 'active') return null;
     const grant = this.grants.create({
       userId,
       clientId: ask.client.id,
-      provider,
+      identity,
       scopes,
       refused: ask.scopes.filter((name) => !scopes.includes(name)),
       resource: ask.resource,
@@ -55,7 +55,7 @@ export class Connections {
       userId,
       clientId: ask.client.id,
       grantId: grant.id,
-      provider,
+      provider: identity?.provider,
       ip,
       reference: ask.reference,
       detail: { scopes, redirectUri: ask.redirectUri },
@@ -64,14 +64,16 @@ export class Connections {
       await this.database.commit([
         // Of two requests that finish one sign-in, one makes the Grant.
         ...(login ? [this.attempts.use(login.finished)] : []),
+        // Of an account that was taken away meanwhile nothing more comes.
+        ...(identity ? [this.users.holds(userId, identity)] : []),
         ...grant.statements,
         await this.consents.remember(subject),
         given,
-        ...(login && provider ? this.vault.keep({ userId, provider, grantId: grant.id, tokens: login.tokens }) : []),
+        ...(login && identity ? this.vault.keep({ ...identity, userId, grantId: grant.id, tokens: login.tokens }) : []),
       ]);
       return grant.id;
     } catch (error) {
-      if (error instanceof CommitConflict && error.index === 0) return null;
+      if (error instanceof CommitConflict) return null;
       throw error;
     }
   }

@@ -12,6 +12,8 @@ export class GrantRow {
   @Column('text', { name: 'client_id' }) clientId!: string;
   /** The provider instance the person signed in with. */
   @Column('text', { name: 'provider', nullable: true }) provider!: string | null;
+  /** Their account at that provider; null: unknown. */
+  @Column('text', { nullable: true }) subject!: string | null;
   /** Space-separated, as granted. */
   @Column('text') scope!: string;
   /** Space-separated, added later by the person at a step-up link: every access token of this Grant carries them too; null: none. */

@@ -1,10 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { Revocations } from '../access/revocations.js';
+import { type Revocation, Revocations } from '../access/revocations.js';
 import { Events } from '../audit/events.js';
 import { Database } from '../persistence/database.js';
 import { CommitConflict } from '../persistence/faults.js';
 import { expecting, sql, type Statement } from '../persistence/statement.js';
 import { timeId } from '../protocol/time-id.js';
+import type { IdentityKey } from '../providers/contract.js';
 import { Consents } from './consents.js';
 import { GrantRow } from './grant.entity.js';
 
@@ -15,8 +16,8 @@ export const GRANT_SECONDS = 365 * 86_400;
 export interface NewGrant {
   readonly userId: string;
   readonly clientId: string;
-  /** Provider instance the person signed in with; null: a remembered browser whose provider is unknown. */
-  readonly provider: string | null;
+  /** The account the person signed in with; null: unknown. */
+  readonly identity: IdentityKey | null;
   /** Approved scopes of the resource, and `openid` when approved. */
   readonly scopes: readonly string[];
   /** Scopes that were asked for and not approved: the engine then does not ask again. */
@@ -56,7 +57,8 @@ export class Grants {
       id,
       userId: grant.userId,
       clientId: grant.clientId,
-      provider: grant.provider,
+      provider: grant.identity?.provider ?? null,
+      subject: grant.identity?.subject ?? null,
       scope: grant.scopes.join(' '),
       widened: null,
       resource: grant.resource,
@@ -73,7 +75,7 @@ export class Grants {
       userId: grant.userId,
       clientId: grant.clientId,
       grantId: id,
-      provider: grant.provider,
+      provider: grant.identity?.provider,
       detail: { scope: grant.scopes.join(' '), resource: grant.resource },
     });
     return { id, statements: [row, event] };
@@ -91,12 +93,14 @@ export class Grants {
     return rows.filter((row) => row.revokedAt === null && row.expiresAt > now());
   }
 
-  /** The provider instance of a person's newest Grant; null: none is known. */
-  async latestProvider(userId: string): Promise<string | null> {
-    const [newest] = await this.database
-      .repository(GrantRow)
-      .find({ where: { userId }, order: { createdAt: 'DESC' }, take: 1 });
-    return newest?.provider ?? null;
+  /** The account that the newest of these Grants, alive or not, was signed in with; null: none of them is this person's, or it is not known. */
+  async newestIdentity(userId: string, ids: readonly string[]): Promise<IdentityKey | null> {
+    // Ids sort by time.
+    for (const id of ids.toSorted().toReversed()) {
+      const row = await this.database.repository(GrantRow).findOneBy({ id, userId });
+      if (row) return identityOf(row);
+    }
+    return null;
   }
 
   /**
@@ -114,6 +118,19 @@ export class Grants {
       if (error instanceof CommitConflict && error.index === 0) return false;
       throw error;
     }
+  }
+
+  /** What ends every connection that a person made with one account, for a commit that does more; hand the revocations to `Revocations.revoke`. */
+  async endingsOf(
+    userId: string,
+    { provider, subject }: IdentityKey,
+    end: GrantEnd,
+  ): Promise<{ readonly revocations: readonly Revocation[]; readonly statements: readonly Statement[] }> {
+    const living = (await this.ofUser(userId)).filter((row) => row.provider === provider && row.subject === subject);
+    return {
+      revocations: living.map(({ id }) => ({ kind: 'grant', id })),
+      statements: living.flatMap((row) => this.#end(row, end)),
+    };
   }
 
   /** Ends all connections of a person, each with its own Event. */
@@ -139,6 +156,11 @@ export class Grants {
       }),
     ];
   }
+}
+
+/** The account that a Grant was signed in with; null: unknown. */
+export function identityOf({ provider, subject }: Pick<GrantRow, 'provider' | 'subject'>): IdentityKey | null {
+  return provider === null || subject === null ? null : { provider, subject };
 }
 
 /**

@@ -89,7 +89,7 @@ export class LoginController {
     if (scopes.length === 0) return this.#nothingChosen(reply, ask);
     if (provider !== undefined) return this.#leaveFor(request, reply, { ask, provider, scopes });
     if (decision === 'approve' && ask.person)
-      return this.#connect(request, reply, ask, { userId: ask.person.id, provider: ask.person.provider, scopes });
+      return this.#connect(request, reply, ask, { userId: ask.person.id, identity: ask.person.identity, scopes });
     sendOn(reply, ask.path);
   }
 
@@ -108,10 +108,10 @@ export class LoginController {
       await this.signIn.end(reply, uid);
       return this.#refuse(request, reply, ERRORS[outcome.kind]);
     }
-    const { userId, provider, tokens } = outcome;
+    const { userId, identity, tokens } = outcome;
     return this.#connect(request, reply, ask, {
       userId,
-      provider,
+      identity,
       scopes: attempt.scopes,
       login: { finished, tokens },
     });
@@ -167,7 +167,12 @@ export class LoginController {
   ): Promise<void> {
     const grantId = await this.connections.make(ask, approval, this.addresses.of(request.raw));
     if (!grantId) return this.#over(reply, 'finished in another tab a moment ago');
-    this.#step(ask, request, { step: 'consent', grantId, userId: approval.userId, provider: approval.provider });
+    this.#step(ask, request, {
+      step: 'consent',
+      grantId,
+      userId: approval.userId,
+      provider: approval.identity?.provider,
+    });
     await this.signIn.end(reply, ask.uid);
     reply.hijack();
     await this.engine.finish(request.raw, reply.raw, { accountId: approval.userId, grantId });

@@ -37,11 +37,13 @@ import { RegistrationController } from './registration.controller.js';
 import { Resealing } from './resealing.js';
 import { SignInAsk } from './sign-in-ask.js';
 import { SignIn } from './sign-in.js';
+import { SignedInIdentity } from './signed-in-identity.js';
 import { SigningKeys } from './signing-keys.js';
 import { Tokens } from './tokens.js';
 import { UpstreamFarewells } from './upstream-farewells.js';
 import { UpstreamTokenVault } from './upstream-token-vault.js';
 import { FreshUpstreamTokens } from './upstream-tokens.js';
+import { Verdicts } from './verdicts.js';
 
 const stores: Provider[] = [
   Attempts,
@@ -54,10 +56,12 @@ const stores: Provider[] = [
   Grants,
   Interactions,
   ProofIds,
+  SignedInIdentity,
   SigningKeys,
   Tokens,
   UpstreamFarewells,
   UpstreamTokenVault,
+  Verdicts,
 ];
 const walk: Provider[] = [BrowserCookies, Connections, PageHooks, SignIn, SignInAsk];
 const upstream: Provider[] = [FreshUpstreamTokens, { provide: UPSTREAM_TOKENS, useExisting: FreshUpstreamTokens }];

@@ -11,6 +11,7 @@ interface Row {
   expires_at: number | string;
   grant_id: string;
   provider: string | null;
+  subject: string | null;
   widened: string | null;
   user_id: string;
   name: string | null;
@@ -39,7 +40,7 @@ export class OwnTokens implements TokenVerifier {
     if (!token.startsWith('gth_at_') || !isWellFormed(token)) return null;
     const hash = sha256(token);
     const row = await this.database.row<Row>(
-      sql`SELECT t.payload, t.expires_at, g.id AS grant_id, g.provider, g.widened, u.id AS user_id, u.name, u.email, u.roles, c.allowed_scopes
+      sql`SELECT t.payload, t.expires_at, g.id AS grant_id, g.provider, g.subject, g.widened, u.id AS user_id, u.name, u.email, u.roles, c.allowed_scopes
         FROM oauth_token t
         JOIN oauth_grant g ON g.id = t.grant_id AND g.revoked_at IS NULL
         JOIN gatehouse_user u ON u.id = g.user_id AND u.status = ${'active'}
@@ -59,6 +60,8 @@ export class OwnTokens implements TokenVerifier {
       scopes: within(row.allowed_scopes, parseScope(`${facts.scope ?? ''} ${row.widened ?? ''}`)),
       roles: JSON.parse(row.roles) as string[],
       via: row.provider ?? this.id,
+      identity:
+        row.provider === null || row.subject === null ? undefined : { provider: row.provider, subject: row.subject },
       expiresAt: Number(row.expires_at),
       grantId: row.grant_id,
       tokenId: hash,

@@ -27,9 +27,18 @@ const TABLES: readonly SealedTable[] = [
     name: 'upstream tokens',
     purpose: 'upstream-token',
     page: (after) =>
-      sql`SELECT user_id || '/' || provider AS key, sealed FROM upstream_token WHERE user_id || '/' || provider > ${after} ORDER BY user_id || '/' || provider LIMIT ${BATCH}`,
+      sql`SELECT provider || ' ' || subject AS key, sealed FROM upstream_token
+        WHERE sealed IS NOT NULL AND provider || ' ' || subject > ${after} ORDER BY provider || ' ' || subject LIMIT ${BATCH}`,
     replace: (key, before, after) =>
-      sql`UPDATE upstream_token SET sealed = ${after} WHERE user_id || '/' || provider = ${key} AND sealed = ${before}`,
+      sql`UPDATE upstream_token SET sealed = ${after} WHERE provider || ' ' || subject = ${key} AND sealed = ${before}`,
+  },
+  {
+    name: 'sign-ins to the account page',
+    purpose: 'account-id-token',
+    page: (after) =>
+      sql`SELECT id_hash AS key, id_token AS sealed FROM account_sign_in WHERE id_token IS NOT NULL AND id_hash > ${after} ORDER BY id_hash LIMIT ${BATCH}`,
+    replace: (key, before, after) =>
+      sql`UPDATE account_sign_in SET id_token = ${after} WHERE id_hash = ${key} AND id_token = ${before}`,
   },
 ];
 

@@ -3,23 +3,25 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ScopeCatalogue } from '../access/scope-catalogue.js';
 import { Settings } from '../config/settings.js';
 import { isLoopback, kindOfRedirectUri, placeOfRedirectUri } from '../protocol/redirect-uri.js';
+import type { IdentityKey } from '../providers/contract.js';
 import { Providers } from '../providers/providers.js';
 import { UpstreamScopes } from '../providers/upstream-scopes.js';
 import { Users } from '../users/users.js';
 import type { ClientRow } from './client.entity.js';
 import { Clients, hashOfClient } from './clients.js';
 import { type ConsentSubject, Consents } from './consents.js';
-import { Engine } from './engine/engine.js';
+import { Engine, type InteractionDetails } from './engine/engine.js';
 import { referenceOf } from './pages/reference.js';
 import type { OfferedScope, ShownClient, SignInFacts } from './pages/sign-in.page.js';
+import { SignedInIdentity } from './signed-in-identity.js';
 
 /** Who is signed in to this browser. */
 interface Person {
   readonly id: string;
   readonly name: string;
   readonly account: string;
-  /** Provider instance of their latest sign-in; null: unknown. */
-  readonly provider: string | null;
+  /** The account this browser was signed in with; null: they have none left. */
+  readonly identity: IdentityKey | null;
 }
 
 /** What a Client asks of a person, read from its Interaction. */
@@ -49,6 +51,7 @@ export class SignInAsk {
     @Inject(Clients) private readonly clients: Clients,
     @Inject(Consents) private readonly consents: Consents,
     @Inject(Users) private readonly users: Users,
+    @Inject(SignedInIdentity) private readonly signedInIdentity: SignedInIdentity,
     @Inject(Providers) private readonly providers: Providers,
     @Inject(ScopeCatalogue) private readonly catalogue: ScopeCatalogue,
     @Inject(UpstreamScopes) private readonly upstreamScopes: UpstreamScopes,
@@ -70,7 +73,7 @@ export class SignInAsk {
       scopes: (text(interaction.params['scope']) ?? '').split(' ').filter(Boolean),
       settled: interaction.result && 'consent' in interaction.result ? interaction.returnTo : null,
     };
-    const person = interaction.prompt.name === 'consent' ? await this.#person(interaction.session?.accountId) : null;
+    const person = interaction.prompt.name === 'consent' ? await this.#person(interaction.session) : null;
     const remembered = person ? await this.consents.remembered(this.consentOf(asked, person.id)) : null;
     return { ...asked, person, remembered: remembered ?? [] };
   }
@@ -119,12 +122,17 @@ export class SignInAsk {
     };
   }
 
-  async #person(id: string | undefined): Promise<Person | null> {
-    const user = id === undefined ? null : await this.users.find(id);
+  async #person(browser: InteractionDetails['session']): Promise<Person | null> {
+    const user = browser?.accountId === undefined ? null : await this.users.find(browser.accountId);
     if (!user || user.status === 'blocked') return null;
-    const [latest] = (await this.users.identities(user.id)).toSorted((a, b) => b.lastUsedAt - a.lastUsedAt);
-    const account = user.email ?? latest?.username ?? user.name ?? user.id;
-    return { id: user.id, name: user.name ?? account, account, provider: latest?.provider ?? null };
+    const identity = await this.signedInIdentity.of(user.id, browser?.uid);
+    const account = identity?.email ?? user.email ?? identity?.username ?? user.name ?? user.id;
+    return {
+      id: user.id,
+      name: user.name ?? account,
+      account,
+      identity: identity && { provider: identity.provider, subject: identity.subject },
+    };
   }
 }
 

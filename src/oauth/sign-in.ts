@@ -126,7 +126,8 @@ export class SignIn {
       const { clientId, reference } = attempt;
       const user = await this.users.signIn(identity, { clientId, reference, ip: this.addresses.of(request.raw) });
       this.#step(attempt, { step: 'callback', userId: user.id }, request);
-      return { kind: 'signed-in', userId: user.id, provider: provider.id, tokens };
+      const { subject } = identity;
+      return { kind: 'signed-in', userId: user.id, identity: { provider: provider.id, subject }, tokens };
     } catch (error) {
       if (!(error instanceof LoginRefused)) throw error;
       this.#log.warn(`${attempt.reference}: ${provider.id} account not let in: ${error.reason}`);

@@ -4,6 +4,7 @@ import { Oauth1763856000200 } from '../../migrations/1763856000200-oauth.js';
 import { Attempts1763856000300 } from '../../migrations/1763856000300-attempts.js';
 import { Account1763856000500 } from '../../migrations/1763856000500-account.js';
 import { Flows1763856000700 } from '../../migrations/1763856000700-flows.js';
+import { Identities1763856000800 } from '../../migrations/1763856000800-identities.js';
 import { PersonalTokenRow } from '../access/personal-token.entity.js';
 import { ProofIdRow } from '../access/proof-id.entity.js';
 import { RevocationRow } from '../access/revocation.entity.js';
@@ -57,4 +58,5 @@ export const migrations = [
   Attempts1763856000300,
   Account1763856000500,
   Flows1763856000700,
+  Identities1763856000800,
 ] as const;

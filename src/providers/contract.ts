@@ -1,12 +1,16 @@
 import type { z } from 'zod';
 import type { Outbound } from '../outbound/outbound.js';
 
-/** What an upstream says of a person who has just signed in. */
-export interface Identity {
+/** Names one account at one provider. */
+export interface IdentityKey {
   /** The provider instance's id, for example `github` or `corp-hub`. */
   readonly provider: string;
   /** Stable and unique at that provider; never an e-mail address or a login name. */
   readonly subject: string;
+}
+
+/** What an upstream says of a person who has just signed in. */
+export interface Identity extends IdentityKey {
   /** Only when the provider says it is verified; undefined otherwise. */
   readonly email?: string | undefined;
   readonly name?: string | undefined;
@@ -50,6 +54,8 @@ export interface Principal {
   readonly roles: readonly string[];
   /** The provider instance the person signed in with, or the id of the verifier that accepted the token. */
   readonly via: string;
+  /** The account that the connection was signed in with; undefined: none (personal and foreign tokens), or not known. */
+  readonly identity?: IdentityKey | undefined;
   /** Epoch seconds; null: never. */
   readonly expiresAt: number | null;
   /** Epoch seconds after which the verifier must be asked again although the token has not expired; undefined: not before `expiresAt`. */
@@ -115,9 +121,23 @@ export interface Identifies {
   /** @throws UpstreamGrantDead the token no longer works  @throws UpstreamUnavailable */
   identify(tokens: UpstreamTokens): Promise<Identity>;
 }
-/** Optional power of a LoginProvider: where to send the browser to sign out there too. */
+/** Optional power of a LoginProvider: signing out there too (OpenID Connect RP-Initiated Logout 1.0). */
 export interface EndsUpstreamSessions {
-  endSessionUrl(tokens: UpstreamTokens, returnTo: URL): Promise<URL | null>;
+  /**
+   * Where to send the browser.
+   * @returns null: the provider has no such place  @throws UpstreamUnavailable when discovery failed
+   */
+  endSessionUrl(ask: SignOutAsk): Promise<URL | null>;
+}
+
+/** What the provider is told when a person signs out there. */
+export interface SignOutAsk {
+  /** Of the sign-in that this browser made; undefined: the provider gave none. */
+  readonly idToken: string | undefined;
+  /** Where the provider sends the browser afterwards; registered there. */
+  readonly returnTo: URL;
+  /** Comes back with the browser (§3). */
+  readonly state: string;
 }
 /** Optional power of a TokenVerifier: the authorization servers whose tokens it takes, for RFC 9728 `authorization_servers`. */
 export interface NamesAuthorizationServers {

@@ -11,6 +11,7 @@ import {
   type ProviderHouse,
   type RefreshesUpstreamTokens,
   type RevokesUpstreamTokens,
+  type SignOutAsk,
   UpstreamGrantDead,
   type UpstreamTokens,
   UpstreamUnavailable,
@@ -127,12 +128,14 @@ export class OpenIdLogin
     }, 'identify');
   }
 
-  async endSessionUrl(tokens: UpstreamTokens, returnTo: URL): Promise<URL | null> {
+  async endSessionUrl({ idToken, returnTo, state }: SignOutAsk): Promise<URL | null> {
     const config = await this.#configure();
     if (!config.serverMetadata().end_session_endpoint) return null;
+    // Adds `client_id`: without the hint the provider could not tell whose `post_logout_redirect_uri` it is (RP-Initiated Logout §2).
     return oidc.buildEndSessionUrl(config, {
       post_logout_redirect_uri: returnTo.href,
-      ...(tokens.idToken === undefined ? {} : { id_token_hint: tokens.idToken }),
+      state,
+      ...(idToken === undefined ? {} : { id_token_hint: idToken }),
     });
   }
 

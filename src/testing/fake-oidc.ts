@@ -1,4 +1,4 @@
-import { exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from 'jose';
+import { compactVerify, exportJWK, generateKeyPair, importJWK, type JWK, type JWTPayload, SignJWT } from 'jose';
 import { type FakeAnswer, type FakeRequest, FakeServer } from './fake-server.js';
 import { provesChallenge, randomText } from './pkce.js';
 
@@ -91,6 +91,10 @@ export class FakeOidc extends FakeServer {
   metadata: Record<string, unknown> = {};
   /** Laid over each id_token's claims. */
   idToken: JWTPayload = {};
+  /** Where it sends browsers after a sign-out. */
+  postLogoutRedirectUris: string[] = [];
+  /** Subjects that signed out there. */
+  readonly signedOut: string[] = [];
   /** The server compares Basic credentials without decoding them, as glewlwyd does. */
   decodesBasic = true;
   readonly clientId: string;
@@ -108,7 +112,7 @@ export class FakeOidc extends FakeServer {
     this.clientSecret = options.clientSecret === undefined ? 'oidc-secret' : options.clientSecret;
     this.paths = options.paths ?? GENERIC_PATHS;
     this.#issuerPath = options.issuerPath ?? '';
-    const { authorize, token, userinfo, jwks, introspect, revoke } = this.paths;
+    const { authorize, token, userinfo, jwks, introspect, revoke, endSession } = this.paths;
     this.on(`GET ${this.#issuerPath}/.well-known/openid-configuration`, () => ({ body: this.document() }));
     this.on(`GET ${authorize}`, ({ url }) => this.#authorize(url.searchParams));
     this.on(`POST ${authorize}`, ({ form }) => this.#redirect(form, form.get('decision') === 'allow'));
@@ -117,6 +121,7 @@ export class FakeOidc extends FakeServer {
     this.on(`GET ${jwks}`, () => ({ body: { keys: this.#keys.map(({ jwk }) => jwk) } }));
     this.on(`POST ${introspect}`, (request) => this.#introspect(request));
     this.on(`POST ${revoke}`, (request) => this.#revoke(request));
+    this.on(`GET ${endSession}`, ({ url }) => this.#endSession(url.searchParams));
   }
 
   override async listen(port = 0): Promise<this> {
@@ -179,9 +184,11 @@ export class FakeOidc extends FakeServer {
     return token;
   }
 
-  forgetTokens(): void {
-    this.#access.clear();
-    this.#refresh.clear();
+  /** Takes back what it gave, as a person does who removes the application there. `subject` undefined: everybody's. */
+  forgetTokens(subject?: string): void {
+    for (const tokens of [this.#access, this.#refresh])
+      for (const [token, { person }] of tokens)
+        if (subject === undefined || person.sub === subject) tokens.delete(token);
   }
 
   knows(token: string): boolean {
@@ -310,6 +317,22 @@ export class FakeOidc extends FakeServer {
     this.#access.delete(token);
     this.#refresh.delete(token);
     return { body: '' };
+  }
+
+  /** As strict as the strictest: without the hint, or towards an address that is not registered, nothing is ended. */
+  async #endSession(query: URLSearchParams): Promise<FakeAnswer> {
+    const hint = query.get('id_token_hint');
+    const target = query.get('post_logout_redirect_uri') ?? '';
+    if (hint === null || query.get('client_id') !== this.clientId || !this.postLogoutRedirectUris.includes(target))
+      return { status: 400, body: '<h1>cannot sign you out</h1>' };
+    const { payload } = await compactVerify(hint, await importJWK(this.publicJwk));
+    const claims = JSON.parse(new TextDecoder().decode(payload)) as JWTPayload;
+    if (claims.aud !== this.clientId) return { status: 400, body: '<h1>not a token of this client</h1>' };
+    this.signedOut.push(String(claims.sub));
+    const location = new URL(target);
+    const state = query.get('state');
+    if (state !== null) location.searchParams.set('state', state);
+    return { status: 302, headers: { location: location.href }, body: '' };
   }
 
   #isClient({ headers, form }: FakeRequest): boolean {

@@ -1,12 +1,15 @@
-import { Column, Entity, PrimaryColumn } from 'typeorm';
+import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import { seconds } from '../persistence/columns.js';
 
-/** When the allow rules were last checked for a person at one provider since their sign-in. */
+/** When the allow rules were last checked for one account of a person since its sign-in. */
 @Entity('admission')
+@Index('ix_admission_user', ['userId'])
 export class AdmissionRow {
-  @PrimaryColumn('text', { name: 'user_id' }) userId!: string;
   /** Provider instance id. */
   @PrimaryColumn('text') provider!: string;
+  /** The account at that provider. */
+  @PrimaryColumn('text') subject!: string;
+  @Column('text', { name: 'user_id' }) userId!: string;
   /** The latest try, whether or not the provider answered. */
   @Column({ name: 'tried_at', ...seconds }) triedAt!: number;
   /** When the provider last gave an answer that admits the person; null: only their sign-in did. */

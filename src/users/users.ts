@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { TokenOwner } from '../access/personal-tokens.js';
-import { type EndedBy, Revocations } from '../access/revocations.js';
+import { type EndedBy, type Revocation, Revocations } from '../access/revocations.js';
 import { Events } from '../audit/events.js';
 import { Settings } from '../config/settings.js';
 import { Database } from '../persistence/database.js';
@@ -8,7 +8,7 @@ import { CommitConflict, DuplicateRow } from '../persistence/faults.js';
 import { expecting, sql, type Statement } from '../persistence/statement.js';
 import { admits } from '../protocol/rules.js';
 import { timeId } from '../protocol/time-id.js';
-import { LoginRefused, type Identity } from '../providers/contract.js';
+import { LoginRefused, type Identity, type IdentityKey } from '../providers/contract.js';
 import { AdmissionRow } from './admission.entity.js';
 import { IdentityRow, UserRow } from './user.entity.js';
 
@@ -26,6 +26,12 @@ export type UserChange = {
   readonly status?: UserRow['status'] | undefined;
   readonly roles?: readonly string[] | undefined;
 };
+
+/** What ends together with something else, in its commit. */
+export interface Ending {
+  readonly revocations: readonly Revocation[];
+  readonly statements: readonly Statement[];
+}
 
 /** The person proved who they are, but an administrator blocked them. */
 export class PersonBlocked extends LoginRefused {
@@ -70,6 +76,20 @@ export class Users {
   /** A person's accounts at providers, oldest first. */
   async identities(userId: string): Promise<IdentityRow[]> {
     return this.database.repository(IdentityRow).find({ where: { userId }, order: { createdAt: 'ASC' } });
+  }
+
+  /** A person's accounts at providers, the one most recently signed in with first. */
+  async identitiesByUse(userId: string): Promise<IdentityRow[]> {
+    return (await this.identities(userId)).toSorted((a, b) => b.lastUsedAt - a.lastUsedAt || b.createdAt - a.createdAt);
+  }
+
+  /** A statement that fails its commit when the account is no longer this person's, and keeps it theirs until the commit. */
+  holds(userId: string, { provider, subject }: IdentityKey): Statement {
+    const held =
+      this.database.dialect === 'postgres'
+        ? sql`SELECT 1 FROM identity WHERE provider = ${provider} AND subject = ${subject} AND user_id = ${userId} FOR SHARE`
+        : sql`SELECT 1 FROM identity WHERE provider = ${provider} AND subject = ${subject} AND user_id = ${userId}`;
+    return expecting(1, held);
   }
 
   /** Does any rule of `GATEHOUSE_ALLOW` admit this person? */
@@ -124,20 +144,20 @@ export class Users {
     }
   }
 
-  /** Takes an account away from a person, and `alsoRemove` with it; false: it is not theirs, or is their last one. */
+  /** Takes an account away from a person, and what ends `alongside` with it; false: it is not theirs, or is their last one. */
   async unlink(
     userId: string,
-    account: { provider: string; subject: string },
-    { alsoRemove = [], ...circumstances }: Circumstances & { alsoRemove?: readonly Statement[] } = {},
+    { provider, subject }: IdentityKey,
+    { alongside, ...circumstances }: Circumstances & { alongside?: Ending } = {},
   ): Promise<boolean> {
-    const { provider, subject } = account;
     try {
-      await this.database.commit([
+      await this.revocations.revoke(alongside?.revocations ?? [], [
         // Locks the person: of two that take away the last two accounts at once, one must see the other's removal.
         expecting(1, sql`UPDATE gatehouse_user SET last_seen_at = last_seen_at WHERE id = ${userId}`),
         expecting(1, this.database.remove(IdentityRow, { provider, subject, userId })),
         expecting(1, sql`SELECT provider FROM identity WHERE user_id = ${userId} LIMIT 1`),
-        ...alsoRemove,
+        this.database.remove(AdmissionRow, { provider, subject }),
+        ...(alongside?.statements ?? []),
         this.#event('identity.unlinked', userId, circumstances, { provider }),
       ]);
       return true;

@@ -121,6 +121,8 @@ describe.skipIf(path === null)('the account page in Chromium', () => {
     await page.getByText('All applications are disconnected.').waitFor();
     expect((await callTool(house.gatehouse.mcpUrl, token, 'hello', { name: 'x' })).status).toBe(401);
     await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.getByText('You are signed out').first().waitFor();
+    await page.getByRole('link', { name: 'Sign in again' }).click();
     await page.getByText('Sign in to your account').first().waitFor();
   });
 

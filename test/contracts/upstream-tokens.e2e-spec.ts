@@ -5,7 +5,7 @@ import { readEnvironment } from '../../src/config/environment.js';
 import type { Settings } from '../../src/config/settings.js';
 import { UpstreamFarewells } from '../../src/oauth/upstream-farewells.js';
 import { UpstreamTokenVault } from '../../src/oauth/upstream-token-vault.js';
-import { DEAD, FreshUpstreamTokens } from '../../src/oauth/upstream-tokens.js';
+import { FreshUpstreamTokens } from '../../src/oauth/upstream-tokens.js';
 import { Database } from '../../src/persistence/database.js';
 import { sql } from '../../src/persistence/statement.js';
 import { migrate } from '../../src/persistence/migrate.js';
@@ -27,8 +27,10 @@ const ALICE: Principal = {
   scopes: [],
   roles: [],
   via: 'oidc',
+  identity: { provider: 'oidc', subject: 'alice-1' },
   expiresAt: null,
 };
+const ACCOUNT = { provider: 'oidc', subject: 'alice-1' };
 const past = (): number => Math.floor(Date.now() / 1000) - 10;
 
 describe.each(databases())('upstream tokens for tools on $name', (kind) => {
@@ -55,12 +57,12 @@ describe.each(databases())('upstream tokens for tools on $name', (kind) => {
       GATEHOUSE_OIDC_CLIENT_SECRET: fake.clientSecret ?? '',
     };
     settings = readEnvironment(env, { cwd: '/nonexistent', kinds: providerKinds }).settings;
-    vault = new UpstreamTokenVault(new Seals(settings.values.secret ?? []));
     const source = await openDatabase(settings);
     await migrate(source);
     await source.destroy();
     one = await node();
     two = await node();
+    vault = vaultOn(database());
   });
   afterAll(async () => {
     for (const database of opened) await database.onApplicationShutdown();
@@ -77,21 +79,22 @@ describe.each(databases())('upstream tokens for tools on $name', (kind) => {
     const database = new Database(await openDatabase(settings));
     opened.push(database);
     const providers = new Providers(settings.providers, house);
-    return new FreshUpstreamTokens(database, providers, vault, new Events(database), settings);
+    return new FreshUpstreamTokens(providers, vaultOn(database), new Events(database), settings);
   }
+  const vaultOn = (database: Database) => new UpstreamTokenVault(database, new Seals(settings.values.secret ?? []));
   const database = (): Database => opened[0]!;
 
   /** A sign-in of Alice whose tokens are as given. */
   async function connect(over: Partial<UpstreamTokens> = {}): Promise<UpstreamTokens> {
     const login = new Providers(settings.providers, house).login('oidc')!;
     const tokens = { ...(await signIn(login)).tokens, ...over };
-    await database().commit(vault.keep({ userId: 'u1', provider: 'oidc', grantId: 'g1', tokens }));
+    await database().commit(vault.keep({ ...ACCOUNT, userId: 'u1', grantId: 'g1', tokens }));
     fake.requests.length = 0;
     return tokens;
   }
   const isDead = async (): Promise<boolean> =>
-    (await database().row<{ sealed: string }>(sql`SELECT sealed FROM upstream_token WHERE user_id = ${'u1'}`))
-      ?.sealed === DEAD;
+    (await database().row<{ sealed: string | null }>(sql`SELECT sealed FROM upstream_token WHERE user_id = ${'u1'}`))
+      ?.sealed === null;
   const events = async (type: string): Promise<number> =>
     Number(
       (await database().row<{ n: number | string }>(sql`SELECT COUNT(*) AS n FROM event WHERE type = ${type}`))!.n,
@@ -150,6 +153,30 @@ describe.each(databases())('upstream tokens for tools on $name', (kind) => {
     expect((await one.tokenFor(ALICE, 'oidc')).accessToken).toBe(next.accessToken);
   });
 
+  it('a refusal does not disturb a refresh that is under way: what it brings is kept', async () => {
+    await connect();
+    const refused = await one.tokenFor(ALICE, 'oidc');
+    const row = (await vault.find({ userId: 'u1', ...ACCOUNT }))!;
+    expect(await vault.lease(row, 'another node')).toBe(true);
+    await one.refused(ALICE, refused);
+    const fresh = { ...vault.open(row)!, accessToken: 'brought-by-the-other-node' };
+    expect(await vault.replace(row, fresh)).toBe(true);
+    expect((await one.tokenFor(ALICE, 'oidc')).accessToken).toBe('brought-by-the-other-node');
+  });
+
+  it('sealing anew between lease and answer does not lose what the refresh brings', async () => {
+    await connect({ expiresAt: past() });
+    const row = (await vault.find({ userId: 'u1', ...ACCOUNT }))!;
+    await database().commit([sql`UPDATE upstream_token SET sealed = ${'v1.sealed.anew'} WHERE user_id = ${'u1'}`]);
+    expect(await vault.replace(row, vault.open(row)!)).toBe(true);
+    expect((await vault.find({ userId: 'u1', ...ACCOUNT }))?.sealed).not.toBe('v1.sealed.anew');
+  });
+
+  it('an account that has become another person’s gives nothing to the former one', async () => {
+    await connect();
+    await expect(one.tokenFor({ ...ALICE, user: { id: 'u2' } }, 'oidc')).rejects.toThrow(UpstreamReconnectNeeded);
+  });
+
   it('a refused token that cannot be refreshed asks for a new sign-in', async () => {
     await connect({ refreshToken: undefined });
     await one.refused(ALICE, await one.tokenFor(ALICE, 'oidc'));
@@ -172,10 +199,10 @@ describe.each(databases())('upstream tokens for tools on $name', (kind) => {
   it('what is taken away here is revoked there, and only then', async () => {
     const tokens = await connect();
     const providers = new Providers(settings.providers, house);
-    const farewells = new UpstreamFarewells(database(), providers, vault);
-    const giveBack = await farewells.prepare('u1', 'oidc');
-    const other = await farewells.prepare('u1', 'github');
-    await database().commit([vault.forget('u1', 'oidc')]);
+    const farewells = new UpstreamFarewells(providers, vault);
+    const giveBack = await farewells.prepare('u1', ACCOUNT);
+    const other = await farewells.prepare('u1', { ...ACCOUNT, subject: 'alice-2' });
+    await database().commit([vault.forget(ACCOUNT)]);
     other();
     expect(fake.knows(tokens.refreshToken ?? '')).toBe(true);
     giveBack();

@@ -5,6 +5,7 @@ import { Resealing } from '../../src/oauth/resealing.js';
 import { Database } from '../../src/persistence/database.js';
 import { sql } from '../../src/persistence/statement.js';
 import { Purge } from '../../src/persistence/purge.js';
+import { Seals } from '../../src/persistence/seals.js';
 import { databases, type TestDatabase } from '../databases.js';
 import { startGatehouse } from '../gatehouse.js';
 import { signIn, startWithGitHub, TestClient, type WithGitHub } from '../oauth-client.js';
@@ -93,10 +94,24 @@ describe.each(databases())('a new first root key on $name', (kind) => {
     const kids = async () =>
       ((await (await fetch(`${client.issuer}/jwks`)).json()) as { keys: { kid: string }[] }).keys.map(({ kid }) => kid);
     const before = await kids();
+    const store = first.gatehouse.app.get(Database);
+    await store.commit([
+      // An account whose tokens are dead has no envelope, and is not in the way of the others.
+      sql`INSERT INTO upstream_token (provider, subject, user_id, version, updated_at) VALUES ('github', '0', 'u', 1, 1)`,
+      sql`INSERT INTO account_sign_in (id_hash, user_id, provider, id_token, created_at, seen_at, expires_at)
+        VALUES ('h', 'u', 'oidc', ${new Seals([old]).seal('an id_token', 'account-id-token')}, 1, 1, 9999999999)`,
+    ]);
     await first.close();
 
     const second = await start(`${fresh},${old}`, port);
     await second.gatehouse.app.get(Resealing).run();
+    const envelopes = await second.gatehouse.app
+      .get(Database)
+      .rows<{ sealed: string }>(
+        sql`SELECT sealed FROM upstream_token WHERE sealed IS NOT NULL UNION ALL SELECT id_token AS sealed FROM account_sign_in UNION ALL SELECT sealed FROM signing_key`,
+      );
+    expect(envelopes.length).toBeGreaterThan(2);
+    expect(envelopes.filter(({ sealed }) => new Seals([fresh]).isStale(sealed))).toEqual([]);
     expect(await kids()).toEqual(before);
     const next = await client.refresh(refreshToken);
     expect(next.status).toBe(200);

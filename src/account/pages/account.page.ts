@@ -164,6 +164,7 @@ function identities(facts: AccountFacts): Html {
       </tr>`,
   );
   return html`<h2 id="ways-in">Ways to sign in</h2>
+    ${removable && html`<p class="small soft">Removing one disconnects the applications that were connected with it.</p>`}
     ${form('unlink', facts, table('ways-in', ['Provider', 'Account', 'Action'], rows))}
     ${
       facts.providers.length > 0

@@ -9,12 +9,15 @@ export function accountSignInPage(facts: {
   next: string;
   /** The person wants another account than the one they have just used. */
   another: boolean;
+  /** Label of the provider that sent the browser back after signing out there; null: none did. */
+  cameBackFrom: string | null;
 }): Page {
-  const { providers, publicHost, csrf, next, another } = facts;
+  const { providers, publicHost, csrf, next, another, cameBackFrom } = facts;
   const widening = next !== '/account';
   return page({
     title: widening ? 'Sign in to decide' : 'Sign in to your account',
-    body: html`<p>
+    body: html`${cameBackFrom && html`<p class="person" role="status">You are signed out here, and ${cameBackFrom} has sent you back.</p>`}
+      <p>
         ${widening ? html`An application asks for another permission on` : html`See which applications use your tools on`}
         <span class="host">${publicHost}</span>${widening ? '. Sign in to see what it is.' : ', and disconnect them.'}
       </p>

@@ -2,6 +2,7 @@ import type { ClientMetadata as EngineClientMetadata, Configuration, JWKS, KoaCo
 import { errors } from 'oidc-provider';
 import type { Settings } from '../../config/settings.js';
 import { ASSERTION_ALGORITHMS, AUTH_METHODS } from '../../protocol/client-metadata.js';
+import { engineCookieNames } from '../browser-cookies.js';
 import { GRANT_SECONDS } from '../grants.js';
 import { gatehousePolicy } from './interaction-policy.js';
 import { adapterFor, type EngineStores } from './adapter.js';
@@ -22,15 +23,6 @@ export interface EngineHouse {
   readonly fetch: NonNullable<Configuration['fetch']>;
   readonly allowDocumentFetch: (clientId: string) => Promise<boolean>;
   readonly allowDocumentClient: (clientId: string, metadata: EngineClientMetadata) => Promise<boolean>;
-}
-
-/** The cookies of the engine; `__Host-` where browsers accept the prefix. */
-export function cookieNames(secure: boolean) {
-  return {
-    session: `${secure ? '__Host-' : ''}gth_browser`,
-    interaction: 'gth_interaction',
-    resume: 'gth_resume',
-  };
 }
 
 /** oidc-provider's configuration; as-engine.md §1 gives the reasons. */
@@ -75,7 +67,7 @@ export function configurationOf(house: EngineHouse, keys: { jwks: JWKS; cookies:
       jwks: '/jwks',
       pushed_authorization_request: '/par',
     },
-    cookies: { keys: [...keys.cookies], names: cookieNames(settings.secure), long: cookie, short: cookie },
+    cookies: { keys: [...keys.cookies], names: engineCookieNames(settings.secure), long: cookie, short: cookie },
     interactions: { policy: gatehousePolicy(), url: (_, { prompt, uid }) => `/${prompt.name}/${uid}` },
     issueRefreshToken: async (_, client) => client.grantTypeAllowed('refresh_token'),
     rotateRefreshToken: true,

@@ -19,6 +19,7 @@ import { Clients, hashOfClient } from '../clients.js';
 import { Consents } from '../consents.js';
 import { Grants, type NewGrant } from '../grants.js';
 import { Interactions } from '../interactions.js';
+import { SignedInIdentity } from '../signed-in-identity.js';
 import { SigningKeys } from '../signing-keys.js';
 import { Tokens } from '../tokens.js';
 import { AuthorizeErrors } from './authorize-errors.js';
@@ -78,6 +79,7 @@ export class Engine implements OnModuleInit, OnApplicationShutdown {
     @Inject(CimdDocuments) private readonly documents: CimdDocuments,
     @Inject(ScopeCatalogue) private readonly catalogue: ScopeCatalogue,
     @Inject(Users) private readonly users: Users,
+    @Inject(SignedInIdentity) private readonly signedInIdentity: SignedInIdentity,
     @Inject(Events) private readonly events: Events,
     @Inject(AuthorizeErrors) private readonly errors: AuthorizeErrors,
     @Inject(TokenRequests) private readonly tokenRequests: TokenRequests,
@@ -313,8 +315,8 @@ export class Engine implements OnModuleInit, OnApplicationShutdown {
       scopes,
     };
     if (!(await this.consents.covering(subject))) return undefined;
-    const provider = await this.grants.latestProvider(session.accountId);
-    const id = await this.#createGrant({ ...subject, provider });
+    const identity = await this.signedInIdentity.of(session.accountId, session.uid);
+    const id = await this.#createGrant({ ...subject, identity });
     return this.#provider.Grant.find(id);
   }
 

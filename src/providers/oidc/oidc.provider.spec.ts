@@ -168,16 +168,25 @@ describe('oidc', () => {
   it('offers sign-out at the provider where it has one', async () => {
     const provider = (await open()) as LoginProvider & EndsUpstreamSessions;
     const { tokens } = await signIn(provider);
-    const url = await provider.endSessionUrl(tokens, new URL('http://localhost:8000/account'));
+    const returnTo = new URL('http://localhost:8000/account');
+    const url = await provider.endSessionUrl({ idToken: tokens.idToken, returnTo, state: 's' });
     expect(url?.pathname).toBe('/logout');
-    expect(url?.searchParams.get('id_token_hint')).toBe(tokens.idToken);
+    expect(Object.fromEntries(url!.searchParams)).toEqual({
+      client_id: fake.clientId,
+      id_token_hint: tokens.idToken,
+      post_logout_redirect_uri: returnTo.href,
+      state: 's',
+    });
+    const without = await provider.endSessionUrl({ idToken: undefined, returnTo, state: 's' });
+    expect(without?.searchParams.has('id_token_hint')).toBe(false);
+    expect(without?.searchParams.get('client_id')).toBe(fake.clientId);
   });
 
   it('offers none where the provider has none', async () => {
     const provider = await open((fake) => (fake.metadata = { end_session_endpoint: undefined }));
-    const { tokens } = await signIn(provider);
     const power = provider as unknown as EndsUpstreamSessions;
-    expect(await power.endSessionUrl(tokens, new URL('http://localhost:8000/'))).toBeNull();
+    const returnTo = new URL('http://localhost:8000/account');
+    expect(await power.endSessionUrl({ idToken: undefined, returnTo, state: 's' })).toBeNull();
   });
 
   it('a refresh refused because our secret is wrong is an outage, not the end of the grant', async () => {
