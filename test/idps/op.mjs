@@ -1,8 +1,8 @@
-// oidc-provider as an upstream that nobody here wrote: `node op.mjs generic|authkit PORT CALLBACK`. Users: alice (verified e-mail), mallory (not); any password.
+// oidc-provider as an upstream that nobody here wrote: `node op.mjs generic|authkit PORT CALLBACK [RETURN]`, RETURN for sign-outs. Users: alice (verified e-mail), mallory (not); any password.
 import { generateKeyPairSync } from 'node:crypto';
 import { Provider } from 'oidc-provider';
 
-const [, , layout = 'generic', port = '0', callback = ''] = process.argv;
+const [, , layout = 'generic', port = '0', callback = '', back = ''] = process.argv;
 const issuer = `http://localhost:${port}`;
 const jwk = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' });
 const people = {
@@ -35,6 +35,7 @@ new Provider(issuer, {
       token_endpoint_auth_method: 'client_secret_post',
       application_type: 'web',
       redirect_uris: [callback],
+      post_logout_redirect_uris: back === '' ? [] : [back],
       grant_types: ['authorization_code', 'refresh_token'],
       scope,
     },
@@ -61,6 +62,8 @@ new Provider(issuer, {
   findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id, ...people[id] }) }),
   features: {
     devInteractions: on,
+    // One of the two layouts names no end-session endpoint.
+    rpInitiatedLogout: { enabled: layout !== 'authkit' },
     introspection: { ...on, allowedPolicy: () => true },
     revocation: on,
     registration: on,

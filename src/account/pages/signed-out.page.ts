@@ -22,7 +22,7 @@ export function signedOutPage(facts: SignedOutFacts): Page {
       </p>
       <p>
         ${provider} may still know you in this browser.
-        ${ticket === null ? `If others use it too, sign out at ${provider} as well.` : `If others use it too, sign out there as well: that ends what you do at ${provider} elsewhere in this browser.`}
+        ${ticket === null ? `If others use it too, sign out at ${provider} as well.` : `If others use it too, sign out there as well; other sites that you use with ${provider} may then ask you to sign in again.`}
       </p>
       ${ticket === null ? null : leaveForm(facts, ticket)}
       <div class="actions"><a class="button quiet" href="/account">Sign in again</a></div>`,
