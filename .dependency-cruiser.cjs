@@ -90,6 +90,13 @@ module.exports = {
       to: { path: [`${room('oauth')}engine/`, '^node_modules/typeorm/'] },
     },
     {
+      name: 'one-door-out',
+      comment: 'Time-outs, size caps and the guard for addresses of strangers are in outbound/ (security.md 46).',
+      severity: 'error',
+      from: { path: '^src/', pathNot: [room('outbound'), TESTS] },
+      to: { path: '^node_modules/(undici|axios|got|node-fetch|superagent|request)/' },
+    },
+    {
       name: 'nothing-imports-main',
       severity: 'error',
       from: {},

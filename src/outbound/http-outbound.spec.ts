@@ -1,28 +1,11 @@
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { PUBLIC_EXAMPLE } from '../../test/public-example.js';
 import { FakeServer } from '../testing/fake-server.js';
 import { isGlobalUnicast } from './address.js';
 import { HttpOutbound } from './http-outbound.js';
 import { OutboundFailed } from './outbound.js';
-
-// For the name public.example, until 2126; made for this test.
-const KEY = `-----BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgAZZvVH/7+nVJ8yk4
-GlEBYCarFcKWd9kZClfPkadeqkOhRANCAAQNq9orTIqfeJcOCezhqWOYae4wqQkm
-GkaCmV2mLhvtYuY62HNbNgW+4q0K0TsNP1uk1g8EJYqtNsuxQrz0GTNj
------END PRIVATE KEY-----`;
-const CERT = `-----BEGIN CERTIFICATE-----
-MIIBpDCCAUqgAwIBAgIUYpebV3HpULKbW5Zzb12yO6VOMXEwCgYIKoZIzj0EAwIw
-GTEXMBUGA1UEAwwOcHVibGljLmV4YW1wbGUwIBcNMjYxMTIzMDExNDI1WhgPMjEy
-NjEwMzAwMTE0MjVaMBkxFzAVBgNVBAMMDnB1YmxpYy5leGFtcGxlMFkwEwYHKoZI
-zj0CAQYIKoZIzj0DAQcDQgAEDavaK0yKn3iXDgns4aljmGnuMKkJJhpGgpldpi4b
-7WLmOthzWzYFvuKtCtE7DT9bpNYPBCWKrTbLsUK89BkzY6NuMGwwHQYDVR0OBBYE
-FN1tmon3xSw+efEKBLK9Tzed1Na/MB8GA1UdIwQYMBaAFN1tmon3xSw+efEKBLK9
-Tzed1Na/MA8GA1UdEwEB/wQFMAMBAf8wGQYDVR0RBBIwEIIOcHVibGljLmV4YW1w
-bGUwCgYIKoZIzj0EAwIDSAAwRQIhAIz+s+Ec2cDtjcUTqSDLlt4vZQvFvp9hhevi
-EmuKQX2eAiAjdtBb16wHfdXGA2JWaMKJ/48LpbzUL1/D0Y2yQaH5nQ==
------END CERTIFICATE-----`;
 
 const open: { close(): Promise<void> }[] = [];
 afterEach(async () => {
@@ -147,7 +130,7 @@ describe('AS-8, I5, sec-24: a stranger’s address', () => {
 
   it('the checked address is dialled, resolved once, with the name kept in SNI and Host', async () => {
     const seen: unknown[] = [];
-    const server = createServer({ key: KEY, cert: CERT }, (request, response) => {
+    const server = createServer(PUBLIC_EXAMPLE, (request, response) => {
       seen.push((request.socket as unknown as { servername: string }).servername, request.headers.host);
       response.end('{}');
     });
@@ -155,7 +138,7 @@ describe('AS-8, I5, sec-24: a stranger’s address', () => {
     open.push({ close: () => new Promise((resolve) => server.closeAllConnections() ?? server.close(() => resolve())) });
     const { port } = server.address() as AddressInfo;
     const { resolve, asked } = resolvingTo('127.0.0.1');
-    const answer = await outbound({ resolve, permits: () => true, ca: CERT }).send(
+    const answer = await outbound({ resolve, permits: () => true, ca: PUBLIC_EXAMPLE.cert }).send(
       new URL(`https://public.example:${port}/`),
       {
         trust: 'stranger',

@@ -164,7 +164,6 @@ describe('the door of /mcp', () => {
     'localhost.evil.example',
     '127.0.0.1.evil.example',
     'localhost@evil.example',
-
   ])('sec-38: the Host "%s" is refused, whoever asks', async (host) => {
     for (const headers of [GOOD, { ...GOOD, authorization: 'Bearer wrong' }]) {
       const answer = await ask({ method: 'POST', headers: { ...headers, host }, body: ping });
