@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Injectable } from '@nestjs/common';
 import { Tool, Upstream, type UpstreamToken } from '../../src/index.js';
-import { HttpOutbound, OUTBOUND } from '../../src/outbound/http-outbound.js';
+import { HttpOutbound } from '../../src/outbound/http-outbound.js';
 import { FakeGitHub } from '../../src/testing/fake-github.js';
 import { FakeOidc, GOOGLE_PATHS } from '../../src/testing/fake-oidc.js';
 import type { FakeServer } from '../../src/testing/fake-server.js';
@@ -34,6 +34,12 @@ describe('every way out of the house', () => {
     const remote = await new FakeOidc().listen();
     const asked = await new FakeOidc({ clientId: 'asker', clientSecret: 'asker-secret' }).listen();
     Object.assign(fakes, { hub, google, oidc, partner, remote, asked });
+    // Before the start: some discover then.
+    const real = HttpOutbound.prototype.send;
+    vi.spyOn(HttpOutbound.prototype, 'send').mockImplementation(function (this: HttpOutbound, url, request) {
+      sent.push(`${request?.method ?? 'GET'} ${url.href}`);
+      return real.call(this, url, request);
+    });
     gatehouse = await startGatehouse({
       port: await freePort(),
       tools: [GitHubTools],
@@ -60,14 +66,9 @@ describe('every way out of the house', () => {
         GATEHOUSE_ASKED_CLIENT_SECRET: 'asker-secret',
       },
     });
-    const outbound = gatehouse.app.get<HttpOutbound>(OUTBOUND);
-    const real = outbound.send.bind(outbound);
-    vi.spyOn(outbound, 'send').mockImplementation((url, request) => {
-      sent.push(`${request?.method ?? 'GET'} ${url.href}`);
-      return real(url, request);
-    });
   });
   afterAll(async () => {
+    vi.restoreAllMocks();
     await gatehouse?.close();
     for (const fake of Object.values(fakes)) await fake.close();
   });
