@@ -24,7 +24,7 @@ export function seeded(seed: number): Random {
     of: (choices) => choices[below(choices.length)]!,
     once: (times) => below(times) === 0,
     text: (characters, length) => {
-      const whole = [...characters];
+      const whole = Array.from(characters);
       return Array.from({ length: below(length + 1) }, () => whole[below(whole.length)]).join('');
     },
   };

@@ -1,11 +1,12 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:https';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { HttpOutbound, OUTBOUND } from '../../src/outbound/http-outbound.js';
 import { CALLBACK, startWithGitHub, TestClient, type WithGitHub } from '../oauth-client.js';
 import { PUBLIC_EXAMPLE } from '../public-example.js';
 
-type Page = (request: IncomingMessage, response: ServerResponse<IncomingMessage>) => void;
+type Page = (request: IncomingMessage, response: ServerResponse) => void;
 
 /** An https host on this machine that plays one of the internet. */
 class DocumentHost {

@@ -121,7 +121,8 @@ describe.each(['off', 'on'])('people at one endpoint at once, GATEHOUSE_LEGACY_S
 
   it('HT-15: no stream of 2026 carries a request to the client: questions are results', async () => {
     const listed = await post(url, ...modern('tools/list', {}, as(PEOPLE[0]!)));
-    const names = (listed.message?.result?.['tools'] as { name: string }[]).map(({ name }) => name);
+    const { tools } = listed.message!.result as unknown as { tools: { name: string }[] };
+    const names = tools.map(({ name }) => name);
     let asked = 0;
     for (const name of names.filter((tool) => tool !== 'meet')) {
       const params = { name, arguments: { prompt: 'x', message: 'x' }, _meta: { ...META, progressToken: 1 } };

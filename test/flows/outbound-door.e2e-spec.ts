@@ -35,10 +35,11 @@ describe('every way out of the house', () => {
     const asked = await new FakeOidc({ clientId: 'asker', clientSecret: 'asker-secret' }).listen();
     Object.assign(fakes, { hub, google, oidc, partner, remote, asked });
     // Before the start: some discover then.
-    const real = HttpOutbound.prototype.send;
-    vi.spyOn(HttpOutbound.prototype, 'send').mockImplementation(function (this: HttpOutbound, url, request) {
+    const doors = new HttpOutbound();
+    const real = doors.send.bind(doors);
+    vi.spyOn(HttpOutbound.prototype, 'send').mockImplementation((url, request) => {
       sent.push(`${request?.method ?? 'GET'} ${url.href}`);
-      return real.call(this, url, request);
+      return real(url, request);
     });
     gatehouse = await startGatehouse({
       port: await freePort(),
