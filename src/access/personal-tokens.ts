@@ -21,6 +21,9 @@ export interface NewPersonalToken {
   readonly ip?: string | undefined;
 }
 
+/** `via` of a Principal that came by a personal token. */
+export const PERSONAL_TOKEN = 'personal-token';
+
 /** Seconds after which the owner of a personal token is looked up again. */
 const OWNER_RECHECK_SECONDS = 900;
 
@@ -42,7 +45,7 @@ interface FoundToken {
 /** Personal tokens: made by hand, shown once, kept as SHA-256. Also the verifier of what begins with `gth_pat_`. */
 @Injectable()
 export class PersonalTokens implements TokenVerifier {
-  readonly id = 'personal-token';
+  readonly id = PERSONAL_TOKEN;
   #owner: (userId: string) => Promise<TokenOwner | null> = async () => null;
 
   constructor(

@@ -192,10 +192,11 @@ function outcomeAfter({ step, outcome = 'ok', clientId = null }: FlowStep): stri
   return step === 'token' || step === 'first-call' ? 'done' : 'open';
 }
 
+// A step noted while its person was being erased must not bring their id back.
 function upsertFlow(reference: string, step: FlowStep, now: number): Statement {
   const recognised = step.traits ? recogniseClient({ clientId: step.clientId, ...step.traits }) : null;
   return sql`INSERT INTO flow (id, reference, client_id, recognised, user_id, grant_id, provider, ip, outcome, failed_check, updated_at)
-    VALUES (${timeId(now)}, ${reference}, ${step.clientId ?? null}, ${recognised}, ${step.userId ?? null}, ${step.grantId ?? null}, ${step.provider ?? null}, ${step.ip ?? null}, ${outcomeAfter(step)}, ${step.check ?? null}, ${now})
+    VALUES (${timeId(now)}, ${reference}, ${step.clientId ?? null}, ${recognised}, (SELECT id FROM gatehouse_user WHERE id = ${step.userId ?? null}), ${step.grantId ?? null}, ${step.provider ?? null}, ${step.ip ?? null}, ${outcomeAfter(step)}, ${step.check ?? null}, ${now})
     ON CONFLICT (reference) DO UPDATE SET
       client_id = COALESCE(excluded.client_id, flow.client_id), recognised = COALESCE(flow.recognised, excluded.recognised),
       user_id = COALESCE(excluded.user_id, flow.user_id), grant_id = COALESCE(excluded.grant_id, flow.grant_id),

@@ -1,6 +1,7 @@
 import { Inject, Injectable, Logger, Optional } from '@nestjs/common';
 import { Access } from '../access/access.js';
 import { CallerAddresses } from '../access/caller-address.js';
+import { PERSONAL_TOKEN } from '../access/personal-tokens.js';
 import { Events } from '../audit/events.js';
 import { Settings } from '../config/settings.js';
 import { DatabaseUnavailable } from '../persistence/faults.js';
@@ -59,16 +60,19 @@ export class Refusals {
 
   /** Writes the Event of a denied call, without a wait: nothing was changed that it would have to be committed with. */
   record(request: AdmittedRequest, principal: Principal, denied: Denied): void {
+    const isPersonal = principal.via === PERSONAL_TOKEN;
     this.events
       .write({
         type: 'tool.denied',
         outcome: 'refused',
-        actor: principal.key,
+        actor: principal.user?.id ?? principal.key,
         userId: principal.user?.id,
-        clientId: principal.client,
+        // What a personal token calls its client is its name: the person's own words, which stay out of the log. Its id leads an administrator there.
+        clientId: isPersonal ? null : principal.client,
         grantId: principal.grantId,
+        provider: principal.via,
         ip: this.addresses.of(request),
-        detail: { ...denied },
+        detail: { ...denied, ...(isPersonal ? { token: principal.tokenId } : {}) },
       })
       .catch((fault: unknown) => this.#log.warn(`an event was not written: ${String(fault)}`));
   }

@@ -47,6 +47,8 @@ export async function openDatabase(settings: Settings): Promise<DataSource> {
     prepareDatabase: (handle: SqliteHandle) => {
       keepStatements(handle);
       handle.pragma('synchronous = FULL');
+      // What was erased must not be readable in the free pages of the file.
+      handle.pragma('secure_delete = ON');
       // A checkpoint writes each changed page once, however often it changed: 16 MB of WAL instead of 4 means fewer writes.
       handle.pragma('wal_autocheckpoint = 4000');
     },

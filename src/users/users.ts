@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { TokenOwner } from '../access/personal-tokens.js';
 import { type EndedBy, type Revocation, Revocations } from '../access/revocations.js';
-import { Events } from '../audit/events.js';
+import { Events, stranger } from '../audit/events.js';
 import { Settings } from '../config/settings.js';
 import { Database } from '../persistence/database.js';
 import { CommitConflict, DuplicateRow } from '../persistence/faults.js';
@@ -233,6 +233,7 @@ export class Users {
   /** Removes the person's name, address and accounts, and cuts off every token; the Events keep the bare id. False: no such person. */
   async erase(id: string, circumstances: Circumstances, alsoRemove: readonly Statement[] = []): Promise<boolean> {
     if (!(await this.find(id))) return false;
+    const identities = await this.identities(id);
     await this.revocations.revoke(
       [{ kind: 'user', id }],
       [
@@ -240,6 +241,7 @@ export class Users {
         this.database.remove(AdmissionRow, { userId: id }),
         expecting(1, this.database.remove(UserRow, { id })),
         ...this.revocations.erase(id, endedBy(id, 'user-erased', circumstances)),
+        ...identities.map(({ provider, subject }) => this.events.forgetStranger(provider, subject)),
         ...alsoRemove,
         this.#event('user.erased', id, circumstances),
       ],
@@ -339,7 +341,8 @@ export class Users {
       reference,
       provider: identity.provider,
       // Of a person known here the Events keep the bare id, so that erasing them leaves nothing personal behind.
-      detail: userId === null ? { why, account: accountOf(identity) } : { why },
+      detail:
+        userId === null ? { why, ...stranger(identity.provider, identity.subject, accountOf(identity)) } : { why },
     });
   }
 

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EventRow } from '../../src/audit/event.entity.js';
 import { Events } from '../../src/audit/events.js';
@@ -117,4 +118,30 @@ describe.each(databases())('the database on $name', (kind) => {
       );
     expect(added).toEqual([]);
   });
+});
+
+it('what was deleted cannot be read in the SQLite file', async () => {
+  const place = await databases()[0]!.create();
+  const open = async () => {
+    const env = { GATEHOUSE_DATABASE_URL: place.url, GATEHOUSE_SECRET: randomBytes(32).toString('base64') };
+    return new Database(
+      await openDatabase(readEnvironment(env, { cwd: '/nonexistent', kinds: providerKinds }).settings),
+    );
+  };
+  const bytes = () => readFile(place.url.replace('sqlite:', ''), 'latin1');
+  const words = (n: number) => `a secret hobby, number ${n}`;
+  let database = await open();
+  await migrate(database.source);
+  await database.commit(
+    Array.from({ length: 200 }, (_, n) =>
+      database.insert(EventRow, { id: String(n), at: 1, type: 'e.one', outcome: 'ok', detail: { words: words(n) } }),
+    ),
+  );
+  await database.onApplicationShutdown();
+  expect(await bytes()).toContain('a secret hobby');
+  database = await open();
+  await database.commit([sql`DELETE FROM event`]);
+  await database.onApplicationShutdown();
+  expect(await bytes()).not.toContain('a secret hobby');
+  await place.drop();
 });

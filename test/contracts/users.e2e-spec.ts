@@ -133,6 +133,19 @@ describe.each(databases())('people on $name', (kind) => {
     expect((await users.signIn(identity('gone'))).id).not.toBe(id);
   });
 
+  it('erasing also forgets the account in refusals from before the person was known, and nobody else’s', async () => {
+    const outsider = (subject: string) => identity(subject, { email: `${subject}@elsewhere.example` });
+    const accounts = async () =>
+      JSON.stringify(await database.rows(sql`SELECT detail FROM event WHERE type = ${'login.refused'}`));
+    for (const subject of ['early', 'early-too'])
+      await expect(users.signIn(outsider(subject))).rejects.toThrow(LoginRefused);
+    const { id } = await users.signIn(identity('early'));
+    expect(await accounts()).toContain('early@elsewhere.example');
+    await users.erase(id, { actor: 'admin-token' });
+    expect(await accounts()).not.toContain('early@elsewhere.example');
+    expect(await accounts()).toContain('early-too@elsewhere.example');
+  });
+
   describe('a try at a provider', () => {
     const attempt = (subject: string): Attempt => ({
       provider: 'github',

@@ -32,6 +32,7 @@ import {
   type UpstreamToken,
   fromJsonSchema,
 } from '../../src/index.js';
+import { PersonalTokens } from '../../src/access/personal-tokens.js';
 import { EventRow } from '../../src/audit/event.entity.js';
 import { CallLimit } from '../../src/mcp/call-limit.js';
 import { Database } from '../../src/persistence/database.js';
@@ -381,9 +382,29 @@ it.each([
       outcome: 'refused',
       actor: 'static-token:poor',
       clientId: 'poor',
+      provider: 'static-token',
       ip: '203.0.113.9',
       detail: { names: [name], ...detail },
     });
+});
+
+it('of a personal token that was denied the Event has the id, not the words of the person who named it', async () => {
+  const personal = gatehouse.app.get(PersonalTokens, { strict: false });
+  const made = await personal.create({
+    name: 'for my secret hobby',
+    userId: null,
+    scopes: [],
+    expiresAt: null,
+    actor: 'system',
+  });
+  const answer = await post(gatehouse.mcpUrl, legacy('tools/call', { name: 'mailNotes', arguments: {} }), {
+    authorization: `Bearer ${made.token}`,
+  });
+  expect(answer.status).toBe(403);
+  const events = gatehouse.app.get(Database).repository(EventRow);
+  await expect
+    .poll(() => events.findOne({ where: { type: 'tool.denied' }, order: { id: 'DESC' } }))
+    .toMatchObject({ clientId: null, provider: 'personal-token', detail: { token: made.row.id } });
 });
 
 it('RS-13: in a batch one forbidden call refuses all, with one challenge', async () => {
