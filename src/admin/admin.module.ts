@@ -38,9 +38,16 @@ export class AdminModule {
     const adapter = host.httpAdapter as HttpAdapterHost['httpAdapter'] | undefined;
     if (!adapter || adapter.getType() !== 'fastify') return;
     adapter.getInstance<FastifyInstance>().addHook('onRoute', (route) => {
-      const config: { gatehouse?: unknown } | undefined = route.config;
+      const config: { gatehouse?: unknown; readsBody?: unknown } | undefined = route.config;
       if (config?.gatehouse !== ADMIN_ROUTE.gatehouse) return;
       route.bodyLimit = BODY_LIMIT;
+      // Many clients name a media type with every request; where no body is read, an empty one is none.
+      if (config.readsBody === false)
+        route.onRequest = (request, _reply, next) => {
+          const { 'content-length': length = '0', 'transfer-encoding': encoding } = request.headers;
+          if (length === '0' && encoding === undefined) delete request.headers['content-type'];
+          next();
+        };
       // What the parser refuses (bad JSON, size, media type) never reaches a filter of ours.
       route.errorHandler = (error, _request, reply) => sendProblem(reply, error);
     });

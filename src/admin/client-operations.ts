@@ -56,7 +56,7 @@ export const changeClient = operation({
   status: 200,
   answer: clientSchema,
   etag: true,
-  ifMatch: true,
+  ifMatch: 'required',
   problems: [404, 409],
 });
 
@@ -70,5 +70,6 @@ export const removeClient = operation({
   params: idParams,
   status: 204,
   answer: null,
+  ifMatch: 'optional',
   problems: [404],
 });

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { component } from './components.js';
 import { listQuery } from './paging.js';
-import { id, scopes, text, time } from './values.js';
+import { id, lines, scopes, text, time } from './values.js';
 
 const clientStatus = z.enum(['active', 'pending', 'blocked']);
 const authMethod = z.enum(['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt']);
@@ -42,7 +42,7 @@ export const clientWish = component(
       name: text(200),
       redirect_uris: redirectUris,
       scopes: scopes.nullable().default(null),
-      note: z.string().max(2000).nullable().default(null),
+      note: lines(2000).nullable().default(null),
       token_endpoint_auth_method: authMethod.default('none'),
       jwks_uri: text(2048).optional().describe('For private_key_jwt'),
       jwks: z
@@ -72,7 +72,7 @@ export const clientChange = component(
       name: text(200).optional(),
       redirect_uris: redirectUris.optional(),
       scopes: scopes.nullable().optional(),
-      note: z.string().max(2000).nullable().optional(),
+      note: lines(2000).nullable().optional(),
     })
     .refine((change) => Object.keys(change).length > 0, { error: 'changes nothing' })
     .meta({ examples: [{ status: 'active', note: 'approved by Ada' }, { scopes: ['mcp'] }] }),

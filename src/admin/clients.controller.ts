@@ -6,7 +6,7 @@ import { CommitConflict } from '../persistence/faults.js';
 import { type ClientMetadata, isFault, readClientMetadata } from '../protocol/client-metadata.js';
 import { changeClient, createClient, getClient, listClients, removeClient } from './client-operations.js';
 import { readCursor, writeCursor } from './cursor.js';
-import { changedMeanwhile, etagOf, requireMatch } from './etag.js';
+import { allowMatch, changedMeanwhile, etagOf, requireMatch } from './etag.js';
 import { clientFacts } from './facts.js';
 import { AdminApi, type Answer, type Ask, Serves } from './operation.js';
 import { notFound, Problem } from './problem.js';
@@ -64,7 +64,8 @@ export class ClientsController {
   }
 
   @Serves(removeClient)
-  async remove({ params, by }: Ask<typeof removeClient>): Promise<undefined> {
+  async remove({ params, ifMatch, by }: Ask<typeof removeClient>): Promise<undefined> {
+    allowMatch(ifMatch, etagOfClient(await this.#find(params.id)));
     if (!(await this.clients.remove(params.id, by))) throw notFound('client');
   }
 

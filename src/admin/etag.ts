@@ -17,6 +17,11 @@ export function requireMatch(ifMatch: string | undefined, current: string): void
   if (!tags.includes('*') && !tags.includes(current)) throw changedMeanwhile();
 }
 
+/** The same where `If-Match` is up to the caller (RFC 9110 §13.1.1). @throws Problem 412 */
+export function allowMatch(ifMatch: string | undefined, current: string): void {
+  if (ifMatch !== undefined) requireMatch(ifMatch, current);
+}
+
 /** Somebody else changed it first. */
 export function changedMeanwhile(): Problem {
   return new Problem(412, 'It has changed since; read it again.');

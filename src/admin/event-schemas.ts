@@ -31,7 +31,7 @@ export const userEventQuery = listQuery.extend({
   grant: text(200).optional(),
   provider: text(64).optional(),
   reference: text(100).optional(),
-  since: moment.optional().describe('Not before: RFC 3339 date or time, or epoch seconds'),
+  since: moment.optional().describe('Not before: RFC 3339 date or time (`+` of an offset as `%2B`), or epoch seconds'),
   until: moment.optional().describe('Before this, excluded: RFC 3339 date or time, or epoch seconds'),
 });
 

@@ -23,6 +23,8 @@ export const listEvents = operation({
   ndjson: true,
 });
 
+const NDJSON = 'application/x-ndjson';
+
 /** `/admin/v1/events`. */
 @AdminApi()
 export class EventsController {
@@ -34,10 +36,12 @@ export class EventsController {
   @Serves(listEvents)
   async page({ query, by, request }: Ask<typeof listEvents>): Promise<Answer<typeof listEvents>> {
     const { limit, cursor, ...filter } = query;
-    if (request.headers.accept?.includes('application/x-ndjson')) {
+    if (wantsLines(request.headers.accept)) {
+      // HEAD reads nothing: it is no export.
+      if (request.method === 'HEAD') return new StreamableFile(Buffer.alloc(0), { type: NDJSON });
       await this.events.write({ type: 'events.exported', ...by, detail: { ...filter } });
       return new StreamableFile(Readable.from(this.#lines(filter), { highWaterMark: 1 }), {
-        type: 'application/x-ndjson',
+        type: NDJSON,
       });
     }
     const { items, next } = await this.list.page(filter, { after: readCursor('events', cursor), limit });
@@ -49,4 +53,17 @@ export class EventsController {
     for await (const page of this.list.export(filter))
       yield page.map((event) => `${JSON.stringify(eventFacts(event))}\n`).join('');
   }
+}
+
+/** Whether lines are named, and not after a page: `application/json, application/x-ndjson;q=0.1` asks for a page (RFC 9110 §12.5.1). */
+function wantsLines(accept = ''): boolean {
+  const weights = new Map(
+    accept.split(',').map((range) => {
+      const [type = '', ...parameters] = range.split(';').map((part) => part.trim().toLowerCase());
+      const weight = parameters.find((parameter) => parameter.startsWith('q='))?.slice(2);
+      return [type, weight === undefined ? 1 : Number(weight)];
+    }),
+  );
+  const lines = weights.get(NDJSON) ?? 0;
+  return lines > 0 && lines >= (weights.get('application/json') ?? 0);
 }

@@ -61,8 +61,8 @@ function describe(one: Operation, schemaOf: (schema: z.ZodType, io: 'input' | 'o
           {
             name: 'If-Match',
             in: 'header',
-            required: true,
-            description: 'ETag of the version to change; `*`: whatever it is by now',
+            required: one.ifMatch === 'required',
+            description: 'ETag of the version that you mean; `*`: whatever it is by now',
             schema: { type: 'string' },
           },
         ]
@@ -105,7 +105,8 @@ function problemsOf(one: Operation): Json {
     403,
     ...(one.problems ?? []),
     ...(one.body ? [413, 415] : []),
-    ...(one.ifMatch ? [412, 428] : []),
+    ...(one.ifMatch ? [412] : []),
+    ...(one.ifMatch === 'required' ? [428] : []),
     429,
     503,
   ]);

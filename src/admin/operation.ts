@@ -36,8 +36,8 @@ export interface Operation {
   readonly answer: z.ZodType | null;
   /** Answers carry an `ETag`. */
   readonly etag?: true;
-  /** The request must carry `If-Match`. */
-  readonly ifMatch?: true;
+  /** Whether the request must, or may, carry `If-Match`. */
+  readonly ifMatch?: 'required' | 'optional';
   /** May be answered line by line when asked for by `Accept`. */
   readonly ndjson?: true;
   /** Statuses besides those every operation has. */
@@ -88,7 +88,7 @@ export function Serves<const O extends Operation>(served: O) {
     };
     descriptor.value = declared as unknown as Method;
     RequestMapping({ path: served.path, method: METHODS[served.method] })(target, key, descriptor);
-    RouteConfig(ADMIN_ROUTE)(target, key, descriptor);
+    RouteConfig({ ...ADMIN_ROUTE, readsBody: served.body !== undefined })(target, key, descriptor);
     HttpCode(served.status)(target, key, descriptor);
     Header('Cache-Control', 'no-store')(target, key, descriptor);
     Asked(served)(target, key, 0);

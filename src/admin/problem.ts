@@ -89,6 +89,8 @@ export function problemOf(error: unknown): Problem | null {
     return new Problem(503, 'The database is out of reach; try again.', {
       headers: { 'retry-after': String(error.retryAfter) },
     });
+  if ((error as { code?: unknown } | null)?.code === 'FST_ERR_BAD_URL')
+    return new Problem(400, 'The address cannot be decoded.');
   const status = error instanceof HttpException ? error.getStatus() : statusOfParser(error);
   return status === null || status >= 500 ? null : new Problem(status, DETAILS[status] ?? 'The request is not valid.');
 }

@@ -35,9 +35,15 @@ export const tokenWish = component(
       user: text(200).nullable().default(null).describe('A User id; null: the installation’s'),
       scopes: scopes.default([]),
       expires_at: z
-        .union([z.iso.datetime({ offset: true }), z.int().min(0).max(99_999_999_999)], {
-          error: 'wants an RFC 3339 time or epoch seconds',
-        })
+        .union(
+          [
+            z.iso.datetime({ offset: true, error: 'wants an RFC 3339 time or epoch seconds' }),
+            z.int().min(0).max(99_999_999_999),
+          ],
+          {
+            error: 'wants an RFC 3339 time or epoch seconds',
+          },
+        )
         .nullable()
         .default(null)
         .describe('RFC 3339 or epoch seconds; null: never'),

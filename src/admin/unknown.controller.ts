@@ -15,7 +15,9 @@ export class UnknownController {
     const methods = operations
       .filter((one) => patternOf(one.path).test(path))
       .map(({ method }) => method.toUpperCase());
-    if (methods.length === 0) throw new Problem(404, 'There is nothing at this address.');
+    const method = request.method === 'HEAD' ? 'GET' : request.method;
+    // An operation that did not take its own address: an id longer than any is.
+    if (methods.length === 0 || methods.includes(method)) throw new Problem(404, 'There is nothing at this address.');
     const allow = methods.includes('GET') ? [...methods, 'HEAD'] : methods;
     throw new Problem(405, 'This address does not answer that method.', { headers: { allow: allow.join(', ') } });
   }

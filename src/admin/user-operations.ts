@@ -46,7 +46,7 @@ export const changeUser = operation({
   status: 200,
   answer: userSchema,
   etag: true,
-  ifMatch: true,
+  ifMatch: 'required',
   problems: [404],
 });
 
@@ -62,6 +62,7 @@ export const eraseUser = operation({
   params: idParams,
   status: 204,
   answer: null,
+  ifMatch: 'optional',
   problems: [404],
 });
 

@@ -8,7 +8,7 @@ import type { Key } from '../persistence/keyset.js';
 import { type Person, UserList } from '../users/user-list.js';
 import { Users } from '../users/users.js';
 import { type ListName, readCursor, writeCursor } from './cursor.js';
-import { changedMeanwhile, etagOf, requireMatch } from './etag.js';
+import { allowMatch, changedMeanwhile, etagOf, requireMatch } from './etag.js';
 import { eventFacts, grantFacts, tokenFacts, userFacts } from './facts.js';
 import { AdminApi, type Answer, type Ask, Serves } from './operation.js';
 import { notFound } from './problem.js';
@@ -59,7 +59,8 @@ export class UsersController {
   }
 
   @Serves(eraseUser)
-  async erase({ params, by }: Ask<typeof eraseUser>): Promise<undefined> {
+  async erase({ params, ifMatch, by }: Ask<typeof eraseUser>): Promise<undefined> {
+    allowMatch(ifMatch, etagOfPerson(await this.#find(params.id)));
     // A step of their sign-in that was noted but not yet written would come back after the erasure.
     await this.flows.settled();
     const giveBack = await this.farewells.prepare(params.id);

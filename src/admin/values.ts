@@ -9,6 +9,14 @@ export function text(max: number) {
     .refine((value) => !/\p{Cc}/u.test(value), { error: 'must not hold control characters' });
 }
 
+/** The same with lines and tabs; may be empty. */
+export function lines(max: number) {
+  return z
+    .string()
+    .max(max)
+    .refine((value) => !/[^\P{Cc}\n\r\t]/u.test(value), { error: 'must not hold control characters' });
+}
+
 /** A path with an id. */
 export const idParams = z.object({ id: text(2048) });
 
@@ -21,7 +29,10 @@ export const id = z.string();
 const scopeName = z.string().regex(/^[\x21\x23-\x5B\x5D-\x7E]{1,200}$/, { error: 'is no scope (RFC 6749 §3.3)' });
 
 /** Scopes of a request's body. */
-export const scopes = z.array(scopeName).max(100);
+export const scopes = z
+  .array(scopeName)
+  .max(100)
+  .overwrite((names) => [...new Set(names)]);
 
 /** RFC 3339 of epoch seconds. */
 export function isoOfSeconds(seconds: number): string {

@@ -58,7 +58,7 @@ export class SigningKeys {
   async all(): Promise<SigningKey[]> {
     const rows = await this.#live();
     return rows
-      .toSorted((a, b) => b.createdAt - a.createdAt)
+      .toSorted((a, b) => Number(b.slot === 'newest') - Number(a.slot === 'newest') || b.signsFrom - a.signsFrom)
       .map(({ kid, alg, createdAt, signsFrom, expiresAt }) => ({ kid, alg, createdAt, signsFrom, expiresAt }));
   }
 

@@ -505,6 +505,12 @@ export type ListUsersResponse = ListUsersResponses[keyof ListUsersResponses];
 
 export type EraseUserData = {
     body?: never;
+    headers?: {
+        /**
+         * ETag of the version that you mean; `*`: whatever it is by now
+         */
+        'If-Match'?: string;
+    };
     path: {
         id: string;
     };
@@ -529,6 +535,10 @@ export type EraseUserErrors = {
      * There is no such thing
      */
     404: Problem;
+    /**
+     * Another version than `If-Match` names
+     */
+    412: Problem;
     /**
      * Too many refused attempts from this address
      */
@@ -601,7 +611,7 @@ export type ChangeUserData = {
     body: UserChange;
     headers: {
         /**
-         * ETag of the version to change; `*`: whatever it is by now
+         * ETag of the version that you mean; `*`: whatever it is by now
          */
         'If-Match': string;
     };
@@ -808,7 +818,7 @@ export type ListUserEventsData = {
         provider?: string;
         reference?: string;
         /**
-         * Not before: RFC 3339 date or time, or epoch seconds
+         * Not before: RFC 3339 date or time (`+` of an offset as `%2B`), or epoch seconds
          */
         since?: string | string;
         /**
@@ -960,6 +970,12 @@ export type CreateClientResponse = CreateClientResponses[keyof CreateClientRespo
 
 export type RemoveClientData = {
     body?: never;
+    headers?: {
+        /**
+         * ETag of the version that you mean; `*`: whatever it is by now
+         */
+        'If-Match'?: string;
+    };
     path: {
         id: string;
     };
@@ -984,6 +1000,10 @@ export type RemoveClientErrors = {
      * There is no such thing
      */
     404: Problem;
+    /**
+     * Another version than `If-Match` names
+     */
+    412: Problem;
     /**
      * Too many refused attempts from this address
      */
@@ -1056,7 +1076,7 @@ export type ChangeClientData = {
     body: ClientChange;
     headers: {
         /**
-         * ETag of the version to change; `*`: whatever it is by now
+         * ETag of the version that you mean; `*`: whatever it is by now
          */
         'If-Match': string;
     };
@@ -1492,7 +1512,7 @@ export type ListEventsData = {
         provider?: string;
         reference?: string;
         /**
-         * Not before: RFC 3339 date or time, or epoch seconds
+         * Not before: RFC 3339 date or time (`+` of an offset as `%2B`), or epoch seconds
          */
         since?: string | string;
         /**
