@@ -2,6 +2,7 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { PUBLIC_EXAMPLE } from '../../test/public-example.js';
+import { seeded } from '../../test/random.js';
 import { FakeServer } from '../testing/fake-server.js';
 import { isGlobalUnicast } from './address.js';
 import { HttpOutbound } from './http-outbound.js';
@@ -94,6 +95,30 @@ describe('AS-8, I5, sec-24: a stranger’s address', () => {
     'not an address',
     '',
   ])('%s is not dialled', (address) => expect(isGlobalUnicast(address)).toBe(false));
+
+  it('no special address is dialled in any form that carries it, whatever its bits', () => {
+    const random = seeded(24);
+    const special = ['0', '10', '127', '169.254', '172.16', '192.168', '100.64', '198.18', '224', '240', '255'];
+    for (let i = 0; i < 2000; i++) {
+      const start = random.of(special).split('.');
+      const bytes = Array.from({ length: 4 }, (_, at) => Number(start[at] ?? random.below(256)));
+      const pair = (at: number): string => ((bytes[at]! << 8) | bytes[at + 1]!).toString(16);
+      const [high, low, dotted] = [pair(0), pair(2), bytes.join('.')];
+      for (const address of [
+        dotted,
+        `::ffff:${dotted}`,
+        `::ffff:${high}:${low}`,
+        `::${high}:${low}`,
+        `::ffff:0:${high}:${low}`,
+        `64:ff9b::${high}:${low}`,
+        `64:ff9b:1::${high}:${low}`,
+        `2002:${high}:${low}::1`,
+        `2001:0:${high}:${low}::`,
+        `fe80::${high}:${low}`,
+      ])
+        expect([address, isGlobalUnicast(address)]).toEqual([address, false]);
+    }
+  });
 
   it.each(['8.8.8.8', '1.1.1.1', '2606:4700::1111', '2a00:1450:4001::1', '::ffff:8.8.8.8', '64:ff9b::808:808'])(
     '%s is public',

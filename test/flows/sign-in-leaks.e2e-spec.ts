@@ -5,6 +5,7 @@ import { databases, type TestDatabase } from '../databases.js';
 import { callTool, signIn, startWithGitHub, TestClient, type WithGitHub } from '../oauth-client.js';
 
 const [sqlite] = databases();
+const ADMIN = 'admin-token-of-this-test-suite-0123456789';
 
 describe('after a whole run', () => {
   let place: TestDatabase;
@@ -12,7 +13,9 @@ describe('after a whole run', () => {
 
   beforeAll(async () => {
     place = await sqlite!.create();
-    house = await startWithGitHub({ env: { GATEHOUSE_DATABASE_URL: place.url, GATEHOUSE_LOG_LEVEL: 'trace' } });
+    house = await startWithGitHub({
+      env: { GATEHOUSE_DATABASE_URL: place.url, GATEHOUSE_LOG_LEVEL: 'trace', GATEHOUSE_ADMIN_TOKEN: ADMIN },
+    });
     house.github.expiresIn = 3600;
   });
   afterAll(async () => {
@@ -20,7 +23,7 @@ describe('after a whole run', () => {
     await place.drop();
   });
 
-  it('I6, AS-20, sec-47: no token, code, secret or cookie value is in the logs, in the database in clear, or in any HTML', async () => {
+  it('I6, AS-20, sec-47: no token, code, secret or cookie value is in the logs, in the database in clear, in any HTML or in an admin answer', async () => {
     const secrets = new Set<string>();
     const client = await TestClient.register(house.gatehouse.url, { client_name: 'Leaky' });
     const confidential = await fetch(`${house.gatehouse.url}/register`, {
@@ -61,10 +64,21 @@ describe('after a whole run', () => {
     const long = [...secrets].filter((secret) => secret.length >= 9 && secret !== 'client-state');
     expect(long.length).toBeGreaterThan(15);
 
+    const lists = ['users', 'clients', 'grants', 'tokens', 'events', 'flows', 'providers', 'keys', 'stats'];
+    const admin = await Promise.all(
+      lists.map(async (list) => {
+        const headers = { authorization: `Bearer ${ADMIN}` };
+        const answer = await fetch(`${house.gatehouse.url}/admin/v1/${list}`, { headers });
+        expect([list, answer.status]).toEqual([list, 200]);
+        return answer.text();
+      }),
+    );
+    long.push(ADMIN);
     const folder = dirname(place.url.replace('sqlite:', ''));
     const files = await Promise.all((await readdir(folder)).map((name) => readFile(join(folder, name), 'latin1')));
     const places = {
       logs: house.gatehouse.logs.join('\n'),
+      admin: admin.join('\n'),
       database: files.join('\n'),
       pages: browser.seen
         .filter(({ headers }) => headers.get('content-type')?.includes('text/html'))

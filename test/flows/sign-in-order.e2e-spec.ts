@@ -275,7 +275,7 @@ describe.each(databases())('the order of a sign-in on $name', (kind) => {
     }
   });
 
-  it('I1: a code goes to the redirect URI whose page was approved, whatever another request of the same browser named', async () => {
+  it('I1, sec-3: a code goes to the redirect URI whose page was approved, whatever another request of the same browser named', async () => {
     const two = await TestClient.register(house.gatehouse.url, {
       client_name: 'Two Places',
       redirect_uris: ['https://one.example/cb', 'https://two.example/cb'],
