@@ -45,7 +45,8 @@ export function specTable() {
 
 RS, AS and HT number what the MCP specification (2026-07-28 unless another revision is named) asks of a resource server, an authorization server and
 the transport. D, R, A, C, T, S, X, N and U number what real clients were seen to need. sec numbers the security rules, I the
-invariants that hold whatever happens. A test names what it shows at the start of its title. ${proven} of ${requirements.length} have such a test; the others are an open list.
+invariants that hold whatever happens. A test names what it shows at the start of its title.
+${proven === requirements.length ? `Each of the ${proven} has such a test.` : `${proven} of ${requirements.length} have such a test; the others are an open list.`}
 
 ${groups
   .map(

@@ -216,6 +216,8 @@ describe('bad configuration', () => {
     [{ GATEHOUSE_PROVIDERS: 'admin:github' }, 'the id "admin" is reserved'],
     [{ GATEHOUSE_PROVIDERS: 'secret:github' }, 'the id "secret" is reserved'],
     [{ GATEHOUSE_PROVIDERS: 'Hub:github' }, 'wants an id of small letters'],
+    [{ GATEHOUSE_DEFAULT_SCOPES: 'mcp offline_access' }, 'refresh tokens come without it'],
+    [{ GATEHOUSE_REQUIRED_SCOPES: 'offline_access' }, 'refresh tokens come without it'],
     [{ GATEHOUSE_PROVIDERS: ' , ' }, 'GATEHOUSE_PROVIDERS: is empty'],
     [{ ...GITHUB, GATEHOUSE_PROVIDERS: 'github,github' }, 'the id "github" is used twice'],
     [{ GATEHOUSE_PROVIDERS: 'github' }, 'GATEHOUSE_GITHUB_CLIENT_ID: is missing'],

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { ProviderChoice } from '../providers/contract.js';
 import { parseRule, type Rule } from '../protocol/rules.js';
-import { duration, list, scopes, secret, toggle } from './values.js';
+import { duration, list, ownScopes, secret, toggle } from './values.js';
 
 const DAY = 86_400;
 
@@ -70,8 +70,8 @@ export const settingsSchema = z.object({
     .describe(
       'Root key, 32 bytes or more in base64; several separated by commas: the first encrypts, all decrypt. Required with Postgres; with SQLite made and kept beside the database, mode 0600',
     ),
-  requiredScopes: scopes().default([]).describe('A token must carry all of these to reach MCP at all'),
-  defaultScopes: scopes().default(['mcp']).describe('Granted when a client asks for none'),
+  requiredScopes: ownScopes().default([]).describe('A token must carry all of these to reach MCP at all'),
+  defaultScopes: ownScopes().default(['mcp']).describe('Granted when a client asks for none'),
   allow: rules
     .optional()
     .describe(

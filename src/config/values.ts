@@ -57,6 +57,13 @@ export function scopes() {
     });
 }
 
+/** Scopes that we name to clients. MCP wants no `offline_access` in challenges and resource metadata; refresh tokens come without it. */
+export function ownScopes() {
+  return scopes().refine((items) => !items.includes('offline_access'), {
+    error: 'wants scopes without offline_access: refresh tokens come without it',
+  });
+}
+
 /** An absolute http or https URL without user info, kept as it was written. */
 export function httpUrl() {
   return z
