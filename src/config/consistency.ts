@@ -14,8 +14,8 @@ export interface Draft {
   readonly nameOf: (key: keyof SettingsValues) => string;
 }
 
-/** Paths below which `GATEHOUSE_MCP_PATH` must not lie: they belong to other endpoints. */
-const TAKEN_PATHS = [
+/** First words of the paths that belong to our own endpoints. */
+export const TAKEN_PATHS: readonly string[] = [
   'authorize',
   'token',
   'register',

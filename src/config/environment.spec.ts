@@ -9,6 +9,8 @@ import { readEnvironment, type Environment } from './environment.js';
 import { readOptions } from './options.js';
 import { httpUrl, list, scopes, secret } from './values.js';
 
+const FASTMCP = 'fastmcp.server.auth.providers';
+
 const unbuilt = () => ({}) as LoginProvider & TokenVerifier;
 const login = (kind: string, more: z.ZodRawShape = {}): ProviderKind => ({
   kind,
@@ -234,6 +236,29 @@ describe('bad configuration', () => {
     [{ GATEHOUSE_TRUSTED_PROXIES: 'nginx' }, 'got "nginx", wants an address or CIDR'],
     [{ GATEHOUSE_ALLOWED_ORIGINS: 'app.example.com' }, 'wants an origin such as https://app.example.com'],
     [{ ...GITHUB, GATEHOUSE_HOST: '0.0.0.0' }, 'GATEHOUSE_PUBLIC_URL: is missing'],
+    [
+      { FASTMCP_SERVER_AUTH: `${FASTMCP}.github.GitHubProvider`, FASTMCP_SERVER_AUTH_GITHUB_CLIENT_SECRET: 'k' },
+      'GATEHOUSE_GITHUB_CLIENT_ID (here: FASTMCP_SERVER_AUTH_GITHUB_CLIENT_ID): is missing',
+    ],
+    ...['/token', '/mcp', '/mcp/', '/account', '/admin/v1/users', '/.well-known/x', '/cb/:id', 'cb', '//host'].map(
+      (path): [Record<string, string>, string] => [
+        {
+          ...GITHUB,
+          FASTMCP_SERVER_AUTH: `${FASTMCP}.github.GitHubProvider`,
+          FASTMCP_SERVER_AUTH_GITHUB_REDIRECT_PATH: path,
+        },
+        `FASTMCP_SERVER_AUTH_GITHUB_REDIRECT_PATH: got "${path}"`,
+      ],
+    ),
+    [
+      {
+        ...GITHUB,
+        GATEHOUSE_PROVIDERS: 'github,google',
+        FASTMCP_SERVER_AUTH: `${FASTMCP}.github.GitHubProvider`,
+        FASTMCP_SERVER_AUTH_GOOGLE_REDIRECT_PATH: '/auth/callback/',
+      },
+      'FASTMCP_SERVER_AUTH_GOOGLE_REDIRECT_PATH: /auth/callback/ is the callback path of github already',
+    ],
     [{ ...GITHUB, FASTMCP_SERVER_AUTH: 'my.own.Provider' }, 'FASTMCP_SERVER_AUTH: got "my.own.Provider", wants one of'],
   ])('%j is refused', (env: Environment, message) => {
     expect(faults(env).join('\n')).toContain(message);
@@ -269,10 +294,9 @@ describe('bad configuration', () => {
 });
 
 describe('FastMCP 2 names', () => {
-  const classes = 'fastmcp.server.auth.providers';
   it('boot a GitHub sign-in unchanged, on the callback path that is registered there', () => {
     const { settings, notes } = read({
-      FASTMCP_SERVER_AUTH: `${classes}.github.GitHubProvider`,
+      FASTMCP_SERVER_AUTH: `${FASTMCP}.github.GitHubProvider`,
       FASTMCP_SERVER_AUTH_GITHUB_CLIENT_ID: 'Iv1.abc',
       FASTMCP_SERVER_AUTH_GITHUB_CLIENT_SECRET: 'hush',
       FASTMCP_SERVER_AUTH_GITHUB_BASE_URL: 'http://localhost:8000/',
@@ -293,34 +317,34 @@ describe('FastMCP 2 names', () => {
   it.each([
     [
       'google',
-      { FASTMCP_SERVER_AUTH: `${classes}.google.GoogleProvider`, FASTMCP_SERVER_AUTH_GOOGLE_CLIENT_ID: 'g' },
+      { FASTMCP_SERVER_AUTH: `${FASTMCP}.google.GoogleProvider`, FASTMCP_SERVER_AUTH_GOOGLE_CLIENT_ID: 'g' },
       { FASTMCP_SERVER_AUTH_GOOGLE_CLIENT_SECRET: 's', FASTMCP_SERVER_AUTH_GOOGLE_REDIRECT_PATH: '/cb' },
       '/cb',
     ],
     [
       'workos',
-      { FASTMCP_SERVER_AUTH: `${classes}.workos.WorkOSProvider`, FASTMCP_SERVER_AUTH_WORKOS_CLIENT_ID: 'w' },
+      { FASTMCP_SERVER_AUTH: `${FASTMCP}.workos.WorkOSProvider`, FASTMCP_SERVER_AUTH_WORKOS_CLIENT_ID: 'w' },
       {
         FASTMCP_SERVER_AUTH_WORKOS_CLIENT_SECRET: 's',
-        FASTMCP_SERVER_AUTH_WORKOS_AUTHKIT_DOMAIN: 'https://a.authkit.app',
+        FASTMCP_SERVER_AUTH_WORKOS_AUTHKIT_DOMAIN: 'a.authkit.app',
       },
       '/auth/callback',
     ],
     [
       'authkit',
-      { FASTMCP_SERVER_AUTH: `${classes}.workos.AuthKitProvider` },
+      { FASTMCP_SERVER_AUTH: `${FASTMCP}.workos.AuthKitProvider` },
       { FASTMCP_SERVER_AUTH_AUTHKITPROVIDER_AUTHKIT_DOMAIN: 'https://a.authkit.app' },
       '/callback/authkit',
     ],
     [
       'jwt',
-      { FASTMCP_SERVER_AUTH: `${classes}.jwt.JWTVerifier`, FASTMCP_SERVER_AUTH_JWT_ALGORITHM: 'HS256' },
+      { FASTMCP_SERVER_AUTH: `${FASTMCP}.jwt.JWTVerifier`, FASTMCP_SERVER_AUTH_JWT_ALGORITHM: 'HS256' },
       { FASTMCP_SERVER_AUTH_JWT_PUBLIC_KEY: 'k'.repeat(32), FASTMCP_SERVER_AUTH_JWT_REQUIRED_SCOPES: 'mcp' },
       '/callback/jwt',
     ],
     [
       'introspection',
-      { FASTMCP_SERVER_AUTH: `${classes}.introspection.IntrospectionTokenVerifier` },
+      { FASTMCP_SERVER_AUTH: `${FASTMCP}.introspection.IntrospectionTokenVerifier` },
       {
         FASTMCP_SERVER_AUTH_INTROSPECTION_INTROSPECTION_URL: 'https://as.example/introspect',
         FASTMCP_SERVER_AUTH_INTROSPECTION_CLIENT_ID: 'rs',
@@ -347,6 +371,7 @@ describe('FastMCP 2 names', () => {
     expect(settings.providers[0]?.settings).toMatchObject({ clientId: 'id' });
     expect(settings.callbackUrl('github').pathname).toBe('/callback/github');
     expect(notes).toContain('FASTMCP_SERVER_AUTH_GOOGLE_CLIENT_ID is ignored: the provider google is not on');
+    expect(notes).toContain('FASTMCP_SERVER_AUTH_GITHUB_CLIENT_ID is ignored: GATEHOUSE_GITHUB_CLIENT_ID is set');
   });
 });
 

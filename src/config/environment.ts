@@ -46,7 +46,8 @@ export function readEnvironment(
   });
   const notes = [...fastMcp.notes, ...reader.judgeTheRest(kinds)];
   if (values) reader.faults.push(...inconsistencies({ values, providers: chosen, cwd, nameOf: settingName }));
-  if (values === null || reader.faults.length > 0) throw new ConfigurationError(reader.faults);
+  if (values === null || reader.faults.length > 0)
+    throw new ConfigurationError(reader.faults.map((fault) => withAlias(fault, fastMcp.aliases)));
 
   const on = new Set(providers.map(({ id }) => id));
   const callbackPaths = new Map([...fastMcp.callbackPaths].filter(([id]) => on.has(id)));
@@ -61,6 +62,13 @@ function withDotEnv(env: Environment, cwd: string): Record<string, string | unde
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return own;
     throw new ConfigurationError([`.env: cannot be read (${(error as NodeJS.ErrnoException).code ?? 'not text'})`]);
   }
+}
+
+/** A fault of a setting that was to come from a FastMCP variable names that one too. */
+function withAlias(fault: string, aliases: ReadonlyMap<string, string>): string {
+  const name = /^\w+(?=:)/.exec(fault)?.[0] ?? '';
+  const alias = aliases.get(name);
+  return alias === undefined ? fault : `${name} (here: ${alias})${fault.slice(name.length)}`;
 }
 
 /** Translated values, except where ours is set in either form. */

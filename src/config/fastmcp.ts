@@ -1,3 +1,5 @@
+import { TAKEN_PATHS } from './consistency.js';
+
 /** FastMCP 2 settings of one provider: our kind, and its keys → ours. */
 interface Dialect {
   readonly className: string;
@@ -71,6 +73,8 @@ export interface Translation {
   readonly callbackPaths: ReadonlyMap<string, string>;
   readonly notes: readonly string[];
   readonly faults: readonly string[];
+  /** `GATEHOUSE_…` → the FastMCP variable that would set it, of the provider that `FASTMCP_SERVER_AUTH` names. */
+  readonly aliases: ReadonlyMap<string, string>;
 }
 
 /**
@@ -89,9 +93,17 @@ export function translateFastMcp(env: Readonly<Record<string, string | undefined
   const values: Record<string, string> = {};
   const notes: string[] = [];
   const callbackPaths = new Map<string, string>();
+  const aliases = new Map<string, string>();
+  const isOurs = (name: string): boolean => env[name] !== undefined || env[`${name}_FILE`] !== undefined;
+  const note = (name: string, target: string): void =>
+    void notes.push(isOurs(target) ? `${name} is ignored: ${target} is set` : `${name} is read as ${target}`);
   if (dialect) {
     values['GATEHOUSE_PROVIDERS'] = dialect.kind;
-    notes.push(`FASTMCP_SERVER_AUTH is read as GATEHOUSE_PROVIDERS=${dialect.kind}`);
+    notes.push(
+      isOurs('GATEHOUSE_PROVIDERS')
+        ? 'FASTMCP_SERVER_AUTH is ignored: GATEHOUSE_PROVIDERS is set'
+        : `FASTMCP_SERVER_AUTH is read as GATEHOUSE_PROVIDERS=${dialect.kind}`,
+    );
   }
   for (const one of DIALECTS) {
     const prefix = `FASTMCP_SERVER_AUTH_${one.prefix}_`;
@@ -107,17 +119,41 @@ export function translateFastMcp(env: Readonly<Record<string, string | undefined
       else if (target === 'callback') notes.push(`${name} is read as the callback path of ${one.kind}`);
       else {
         if (target === 'GATEHOUSE_PUBLIC_URL') values[target] ??= value.replace(/\/+$/, '');
-        else values[target] = commaList(value);
-        notes.push(`${name} is read as ${target}`);
+        else values[target] = target.endsWith('_AUTHKIT_DOMAIN') ? origin(value) : commaList(value);
+        note(name, target);
       }
     }
+    for (const key of one === dialect ? Object.keys(one.keys) : []) {
+      const target = targetOf(one, key, env);
+      if (target !== null) aliases.set(target, `${prefix}${key}`);
+    }
     const redirectPath = env[`${prefix}REDIRECT_PATH`] || undefined;
-    if (redirectPath !== undefined && !/^\/[^/?#\s][^?#\s]*$/.test(redirectPath))
-      faults.push(`${prefix}REDIRECT_PATH: got "${redirectPath}", wants a path such as ${DEFAULT_CALLBACK}`);
-    else if (one.callback && (one === dialect || redirectPath !== undefined))
-      callbackPaths.set(one.kind, redirectPath ?? DEFAULT_CALLBACK);
+    const fault = redirectPath === undefined ? null : faultOfPath(redirectPath, env['GATEHOUSE_MCP_PATH'] ?? '/mcp');
+    if (fault !== null) faults.push(`${prefix}REDIRECT_PATH: got "${redirectPath}", ${fault}`);
+    else if (one.callback && (one === dialect || redirectPath !== undefined)) {
+      const path = redirectPath ?? DEFAULT_CALLBACK;
+      const other = [...callbackPaths].find(([, taken]) => bare(taken) === bare(path));
+      if (other) faults.push(`${prefix}REDIRECT_PATH: ${path} is the callback path of ${other[0]} already`);
+      else callbackPaths.set(one.kind, path);
+    }
   }
-  return { values, callbackPaths, notes, faults };
+  return { values, callbackPaths, notes, faults, aliases };
+}
+
+/** Why a path cannot be a callback; null: it can. */
+function faultOfPath(path: string, mcpPath: string): string | null {
+  const wants = `wants a path such as ${DEFAULT_CALLBACK}`;
+  if (!/^\/[^/?#\s:*][^?#\s:*]*$/.test(path)) return wants;
+  const first = path.split('/')[1]!;
+  const isTaken = TAKEN_PATHS.includes(first) && !['auth', 'callback'].includes(first);
+  return isTaken || bare(path) === bare(mcpPath) ? `which belongs to another endpoint; ${wants}` : null;
+}
+
+const bare = (path: string): string => path.replace(/\/+$/, '');
+
+/** FastMCP takes an AuthKit domain without its scheme. */
+function origin(domain: string): string {
+  return /^[a-z]+:\/\//i.test(domain) ? domain : `https://${domain}`;
 }
 
 function targetOf(dialect: Dialect, key: string, env: Readonly<Record<string, string | undefined>>): string | null {

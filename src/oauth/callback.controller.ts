@@ -15,7 +15,7 @@ import { type CallbackFault, SignIn } from './sign-in.js';
  * (`/auth/callback`), one for each provider.
  */
 export function callbackController(settings: Settings): Type {
-  const special = new Map([...settings.callbackPaths].map(([id, path]) => [path, id]));
+  const special = new Map([...settings.callbackPaths].map(([id, path]) => [path.replace(/\/$/, ''), id]));
 
   @Controller()
   @UseFilters(PageFilter)
