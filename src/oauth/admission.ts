@@ -16,6 +16,7 @@ import {
 import { Providers } from '../providers/providers.js';
 import { UPSTREAM_TOKENS, UpstreamReconnectNeeded, type UpstreamTokenSource } from '../providers/upstream-tokens.js';
 import type { IdentityRow } from '../users/user.entity.js';
+import { RuleBook } from '../users/rule-book.js';
 import { Users } from '../users/users.js';
 import { Browsers } from './browsers.js';
 import type { GrantRow } from './grant.entity.js';
@@ -48,6 +49,7 @@ export class Admission implements OnModuleInit {
     @Inject(Database) private readonly database: Database,
     @Inject(Providers) private readonly providers: Providers,
     @Inject(Users) private readonly users: Users,
+    @Inject(RuleBook) private readonly rules: RuleBook,
     @Inject(Grants) private readonly grants: Grants,
     @Inject(Browsers) private readonly browsers: Browsers,
     @Inject(UpstreamTokenVault) private readonly vault: UpstreamTokenVault,
@@ -126,7 +128,7 @@ export class Admission implements OnModuleInit {
       await this.verdicts.note(identity);
       return stands || this.#depart(userId, identity, 'not-checked-for-a-day');
     }
-    const admitted = this.users.isAllowed(answer.identity);
+    const admitted = this.rules.admission(answer.identity) !== 'no';
     await this.verdicts.note(identity, admitted ? { admittedAt: at } : { refusedAt: at });
     return admitted || this.#depart(userId, identity, 'not-admitted');
   }

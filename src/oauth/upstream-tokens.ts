@@ -128,7 +128,8 @@ export class FreshUpstreamTokens implements UpstreamTokenSource {
     }
     // Few upstreams repeat what has not changed.
     const scopes = fresh.scopes.length > 0 ? fresh.scopes : old.scopes;
-    const tokens = { ...fresh, idToken: fresh.idToken ?? old.idToken, scopes };
+    const { userinfoClaims } = old;
+    const tokens = { ...fresh, idToken: fresh.idToken ?? old.idToken, scopes, userinfoClaims };
     this.#unsaved.set(nameOf(row), { row, tokens });
     return (await this.#saveLate(row)) ? tokens : null;
   }

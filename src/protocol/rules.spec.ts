@@ -1,37 +1,38 @@
 import { describe, expect, it } from 'vitest';
-import { admits, parseRule, type Rule, type RuleSubject } from './rules.js';
+import { admits, findingOf, parseRule, type Rule, type RuleSubject } from './rules.js';
 
-const ohad: RuleSubject = {
+const ohad: Omit<RuleSubject, 'kind'> = {
   email: 'Ohad@Example.com',
   organizations: ['acme'],
   teams: ['acme/core'],
   claims: { hd: 'Example.com', org_id: 'org_1', groups: ['mcp', 'dev'], level: 3, admin: true, nothing: null },
 };
-const nobody: RuleSubject = { claims: {} };
+const nobody: Omit<RuleSubject, 'kind'> = { claims: {} };
+const KINDS = ['github', 'google', 'workos', 'oidc', 'own-kind'];
 
 describe('allow rules', () => {
   it.each([
-    ['*', true],
-    ['email:ohad@example.com', true],
-    ['email:other@example.com', false],
-    ['domain:example.com', true],
-    ['domain:ample.com', false],
-    ['github-org:ACME', true],
-    ['github-org:acm', false],
-    ['github-team:acme/core', true],
-    ['github-team:acme/web', false],
-    ['google-domain:example.com', true],
-    ['google-domain:other.com', false],
-    ['workos-org:org_1', true],
-    ['workos-org:ORG_1', false],
-    ['claim:groups=mcp', true],
-    ['claim:groups=mc', false],
-    ['claim:level=3', true],
-    ['claim:admin=true', true],
-    ['claim:nothing=null', false],
-    ['claim:absent=undefined', false],
-  ])('%s admits a matching person: %s', (text, expected) => {
-    expect(admits(parseRule(text) as Rule, ohad)).toBe(expected);
+    ['*', KINDS],
+    ['email:ohad@example.com', KINDS],
+    ['email:other@example.com', []],
+    ['domain:example.com', KINDS],
+    ['domain:ample.com', []],
+    ['github-org:ACME', ['github']],
+    ['github-org:acm', []],
+    ['github-team:acme/core', ['github']],
+    ['github-team:acme/web', []],
+    ['google-domain:example.com', ['google']],
+    ['google-domain:other.com', []],
+    ['workos-org:org_1', ['workos']],
+    ['workos-org:ORG_1', []],
+    ['claim:groups=mcp', KINDS],
+    ['claim:groups=mc', []],
+    ['claim:level=3', KINDS],
+    ['claim:admin=true', KINDS],
+    ['claim:nothing=null', []],
+    ['claim:absent=undefined', []],
+  ])('sec-8: %s admits a matching person of the kinds %j only', (text, kinds) => {
+    expect(KINDS.filter((kind) => admits(parseRule(text) as Rule, { kind, ...ohad }))).toEqual(kinds);
   });
 
   it.each([
@@ -44,7 +45,19 @@ describe('allow rules', () => {
     'claim:x=y',
     'claim:x=undefined',
   ])('sec-18: %s never admits somebody of whom nothing is known', (text) => {
-    expect(admits(parseRule(text) as Rule, nobody)).toBe(false);
+    expect(KINDS.some((kind) => admits(parseRule(text) as Rule, { kind, ...nobody }))).toBe(false);
+  });
+
+  it.each([
+    ['claim:groups=mcp', { claims: { groups: ['mcp'] } }, 'now'],
+    ['claim:groups=mcp', { claims: {}, earlier: { claims: { groups: ['mcp'] } } }, 'earlier'],
+    ['claim:groups=mcp', { claims: {}, earlier: { claims: { groups: [] } } }, 'no'],
+    ['claim:groups=mcp', { claims: {} }, 'no'],
+    ['email:a@b.c', { claims: {}, email: 'other@b.c', earlier: { email: 'a@b.c', claims: {} } }, 'earlier'],
+    ['workos-org:org_1', { claims: {}, earlier: { claims: { org_id: 'org_1' } } }, 'no'],
+    ['*', { claims: {} }, 'now'],
+  ] as const)('%s of %j: found %s', (text, facts, finding) => {
+    expect(findingOf([parseRule(text) as Rule], { kind: 'oidc', ...facts })).toBe(finding);
   });
 
   it.each([

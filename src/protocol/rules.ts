@@ -9,12 +9,19 @@ export type Rule =
 
 /** What a rule looks at: the part of an Identity that rules may compare. */
 export interface RuleSubject {
+  /** Kind of the provider that says it: a claim called `hd` means a Workspace only when Google says so. */
+  readonly kind: string;
   /** Verified; undefined otherwise. */
   readonly email?: string | undefined;
   readonly organizations?: readonly string[] | undefined;
   readonly teams?: readonly string[] | undefined;
   readonly claims: Readonly<Record<string, unknown>>;
+  /** What the provider said before and could not be asked about now; undefined: nothing. */
+  readonly earlier?: { readonly email?: string | undefined; readonly claims: RuleSubject['claims'] } | undefined;
 }
+
+/** `now`: by what the provider says now. `earlier`: only by what it said before and cannot be asked about. `no`: not at all. */
+export type Finding = 'now' | 'earlier' | 'no';
 
 const NAMED = ['email', 'domain', 'github-org', 'github-team', 'google-domain', 'workos-org'] as const;
 
@@ -39,7 +46,14 @@ export function parseRule(text: string): Rule | string {
   return { kind: named, value: named === 'workos-org' ? value : value.toLowerCase() };
 }
 
-/** Does this rule admit this person? Only verified e-mail counts; absent facts never admit. */
+/** Does any of these rules match this person? */
+export function findingOf(rules: readonly Rule[], who: RuleSubject): Finding {
+  if (rules.some((rule) => admits(rule, who))) return 'now';
+  const { kind, earlier } = who;
+  return earlier && rules.some((rule) => admits(rule, { kind, ...earlier })) ? 'earlier' : 'no';
+}
+
+/** Does this rule admit this person? Only verified e-mail counts; absent facts never admit, nor do another kind of provider's. */
 export function admits(rule: Rule, who: RuleSubject): boolean {
   const email = who.email?.toLowerCase();
   switch (rule.kind) {
@@ -50,13 +64,13 @@ export function admits(rule: Rule, who: RuleSubject): boolean {
     case 'domain':
       return email !== undefined && email.slice(email.lastIndexOf('@') + 1) === rule.value;
     case 'github-org':
-      return who.organizations?.includes(rule.value) ?? false;
+      return who.kind === 'github' && (who.organizations?.includes(rule.value) ?? false);
     case 'github-team':
-      return who.teams?.includes(rule.value) ?? false;
+      return who.kind === 'github' && (who.teams?.includes(rule.value) ?? false);
     case 'google-domain':
-      return typeof who.claims['hd'] === 'string' && who.claims['hd'].toLowerCase() === rule.value;
+      return who.kind === 'google' && textOf(who.claims['hd'])?.toLowerCase() === rule.value;
     case 'workos-org':
-      return who.claims['org_id'] === rule.value;
+      return who.kind === 'workos' && who.claims['org_id'] === rule.value;
     case 'claim': {
       const claim = who.claims[rule.claim];
       const values: unknown[] = Array.isArray(claim) ? claim : [claim];
@@ -65,4 +79,8 @@ export function admits(rule: Rule, who: RuleSubject): boolean {
       );
     }
   }
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
 }

@@ -23,6 +23,17 @@ export interface Identity extends IdentityKey {
   readonly teams?: readonly string[] | undefined;
   /** Everything else the provider said (Google `hd`, WorkOS `org_id`, OIDC claims): what allow rules compare. */
   readonly claims: Readonly<Record<string, unknown>>;
+  /** Of somebody identified again: what the provider has said before and could not be asked about now. Undefined: everything is as old as this answer. */
+  readonly earlier?: EarlierFacts | undefined;
+}
+
+/** Facts of an id_token that the userinfo endpoint never carried. */
+export interface EarlierFacts {
+  /** Epoch seconds of that id_token. */
+  readonly saidAt: number;
+  /** Verified; undefined otherwise. */
+  readonly email?: string | undefined;
+  readonly claims: Readonly<Record<string, unknown>>;
 }
 
 /** Tokens of an upstream for one person. They never leave the server. */
@@ -34,6 +45,8 @@ export interface UpstreamTokens {
   readonly expiresAt?: number | undefined;
   /** What the upstream granted, possibly less than asked. */
   readonly scopes: readonly string[];
+  /** Names of the claims that userinfo carried at the sign-in: what it no longer carries, the person has lost. Undefined: not known. */
+  readonly userinfoClaims?: readonly string[] | undefined;
 }
 
 /** Who is calling, whichever way they came. Frozen; shared between requests by the verified-token cache. */
@@ -116,7 +129,7 @@ export interface RefreshesUpstreamTokens {
 export interface RevokesUpstreamTokens {
   revoke(tokens: UpstreamTokens): Promise<void>;
 }
-/** Optional power of a LoginProvider: asks the upstream again who this is, to check allow rules. */
+/** Optional power of a LoginProvider: asks the upstream again who this is, to check allow rules. Facts are as old as the answer, or among `earlier`. */
 export interface Identifies {
   /** @throws UpstreamGrantDead the token no longer works  @throws UpstreamUnavailable */
   identify(tokens: UpstreamTokens): Promise<Identity>;

@@ -12,8 +12,8 @@ import {
   type RevokesUpstreamTokens,
   type SignOutAsk,
   type UpstreamTokens,
-  UpstreamUnavailable,
 } from './contract.js';
+import { identityAgain, identityOf } from './openid-claims.js';
 import { OpenIdDiscovery, type OpenIdRegistration } from './openid-discovery.js';
 import { asking, describeError } from './openid-errors.js';
 import { readCallback } from './upstream-errors.js';
@@ -79,8 +79,8 @@ export class OpenIdLogin
       const claims = { ...answer.claims() };
       const profile = await this.#userinfo(config, answer.access_token, String(claims['sub']));
       return {
-        identity: this.#identity({ ...claims, ...profile }),
-        tokens: tokensOf(answer, memo['scope']),
+        identity: identityOf(this.id, { idToken: claims, userinfo: profile }),
+        tokens: { ...tokensOf(answer, memo['scope']), userinfoClaims: Object.keys(profile ?? {}) },
       };
     });
   }
@@ -112,13 +112,12 @@ export class OpenIdLogin
   async identify(tokens: UpstreamTokens): Promise<Identity> {
     const config = await this.#discovery.current();
     // Claims such as groups may stand in the id_token only; it is the one we verified when we sealed it away.
-    const known = tokens.idToken === undefined ? {} : decodeJwt(tokens.idToken);
+    const idToken = tokens.idToken === undefined ? undefined : decodeJwt(tokens.idToken);
     return asking(
       { id: this.id, log: this.house.log },
       async () => {
-        const profile = await this.#userinfo(config, tokens.accessToken, asText(known.sub));
-        if (!profile) throw new UpstreamUnavailable(`${this.id} has no userinfo endpoint`);
-        return this.#identity({ ...known, ...profile });
+        const userinfo = await this.#userinfo(config, tokens.accessToken, asText(idToken?.sub));
+        return identityAgain(this.id, { idToken, userinfo, carried: tokens.userinfoClaims });
       },
       'identify',
     );
@@ -147,21 +146,6 @@ export class OpenIdLogin
   ): Promise<oidc.UserInfoResponse | undefined> {
     if (!config.serverMetadata().userinfo_endpoint) return undefined;
     return oidc.fetchUserInfo(config, accessToken, subject ?? oidc.skipSubjectCheck);
-  }
-
-  #identity(claims: Readonly<Record<string, unknown>>): Identity {
-    const subject = asText(claims['sub']);
-    if (!subject) throw new UpstreamUnavailable(`${this.id} named no subject`);
-    return {
-      provider: this.id,
-      subject,
-      // Absent means unverified: Entra never sends it, and its e-mail can be set by any tenant's administrator.
-      email: claims['email_verified'] === true ? asText(claims['email']) : undefined,
-      name: asText(claims['name']),
-      username: asText(claims['preferred_username']),
-      avatarUrl: asText(claims['picture']),
-      claims,
-    };
   }
 }
 

@@ -2,15 +2,17 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { TokenOwner } from '../access/personal-tokens.js';
 import { type EndedBy, type Revocation, Revocations } from '../access/revocations.js';
 import { Events, stranger } from '../audit/events.js';
-import { Settings } from '../config/settings.js';
 import { Database } from '../persistence/database.js';
 import { CommitConflict, DuplicateRow } from '../persistence/faults.js';
 import { expecting, sql, type Statement } from '../persistence/statement.js';
-import { admits } from '../protocol/rules.js';
 import { timeId } from '../protocol/time-id.js';
 import { LoginRefused, type Identity, type IdentityKey } from '../providers/contract.js';
 import { AdmissionRow } from './admission.entity.js';
+import { RuleBook } from './rule-book.js';
 import { IdentityRow, UserRow } from './user.entity.js';
+
+/** What `GATEHOUSE_ADMINS` gives. */
+const RULE_ROLES: readonly string[] = ['admin'];
 
 /** Who did something to a person, and from where: for the Event. */
 export interface Circumstances {
@@ -52,7 +54,7 @@ export class Users {
     @Inject(Database) private readonly database: Database,
     @Inject(Events) private readonly events: Events,
     @Inject(Revocations) private readonly revocations: Revocations,
-    @Inject(Settings) private readonly settings: Settings,
+    @Inject(RuleBook) private readonly rules: RuleBook,
   ) {}
 
   /** null: no such person. */
@@ -92,18 +94,13 @@ export class Users {
     return expecting(1, held);
   }
 
-  /** Does any rule of `GATEHOUSE_ALLOW` admit this person? */
-  isAllowed(identity: Identity): boolean {
-    return this.settings.allow.some((rule) => admits(rule, identity));
-  }
-
   /**
    * The User of an identity that has just been proved: made at the first sign-in, its profile refreshed at every later one, together with the Event.
    * @throws LoginRefused no rule admits the person  @throws PersonBlocked
    */
   async signIn(identity: Identity, circumstances: Circumstances = {}): Promise<UserRow> {
     const { provider } = identity;
-    if (!this.isAllowed(identity)) {
+    if (this.rules.admission(identity) !== 'now') {
       const known = await this.findByIdentity(provider, identity.subject);
       await this.#refused(identity, known?.id ?? null, 'no rule admits', circumstances);
       throw new LoginRefused('The rules of this server do not let this account in.');
@@ -129,7 +126,8 @@ export class Users {
    * @throws IdentityTaken  @throws LoginRefused no rule admits the new account
    */
   async link(userId: string, identity: Identity, circumstances: Circumstances = {}): Promise<void> {
-    if (!this.isAllowed(identity)) throw new LoginRefused('The rules of this server do not let this account in.');
+    if (this.rules.admission(identity) !== 'now')
+      throw new LoginRefused('The rules of this server do not let this account in.');
     const owner = await this.findByIdentity(identity.provider, identity.subject);
     if (owner?.id === userId) return;
     if (owner) throw new IdentityTaken('this account belongs to another person here');
@@ -191,6 +189,26 @@ export class Users {
       ],
     );
     return true;
+  }
+
+  /** Gives or takes, between sign-ins, what `GATEHOUSE_ADMINS` gives; roles that an administrator gave stay. */
+  async rule(id: string, isAdministrator: boolean): Promise<void> {
+    const user = await this.find(id);
+    if (!user) return;
+    const change = rolesBy(isAdministrator ? RULE_ROLES : [], user);
+    if (isSameList(change.roles, user.roles) && isSameList(change.ruleRoles, user.ruleRoles)) return;
+    try {
+      await this.revocations.revoke(
+        [{ kind: 'user', id }],
+        [
+          expecting(1, this.database.update(UserRow, change, { id, roles: user.roles, ruleRoles: user.ruleRoles })),
+          this.#rolesRuled(user, change.roles, { actor: 'system' }),
+        ],
+      );
+    } catch (error) {
+      // An administrator was faster; the next check looks at what they left.
+      if (!(error instanceof CommitConflict)) throw error;
+    }
   }
 
   /**
@@ -287,14 +305,7 @@ export class Users {
 
   async #greet(user: UserRow, identity: Identity, circumstances: Circumstances): Promise<UserRow> {
     const at = now();
-    const given = user.roles.filter((role) => !user.ruleRoles.includes(role));
-    const ruleRoles = this.#ruleRoles(identity).filter((role) => !given.includes(role));
-    const fresh: Partial<UserRow> = {
-      ...profile(identity),
-      ruleRoles,
-      roles: [...given, ...ruleRoles].sort(),
-      lastSeenAt: at,
-    };
+    const fresh = { ...profile(identity), ...rolesBy(this.#ruleRoles(identity), user), lastSeenAt: at };
     const { provider, subject } = identity;
     const greeted = Object.assign(new UserRow(), user, fresh);
     const statements = [
@@ -306,15 +317,22 @@ export class Users {
       ),
       this.#event('user.signed_in', user.id, circumstances, { provider }),
     ];
-    const changed = greeted.roles.join() !== user.roles.join();
-    await (changed
-      ? this.revocations.revoke([{ kind: 'user', id: user.id }], statements)
-      : this.database.commit(statements));
+    if (isSameList(greeted.roles, user.roles)) await this.database.commit(statements);
+    else
+      await this.revocations.revoke(
+        [{ kind: 'user', id: user.id }],
+        [...statements, this.#rolesRuled(user, greeted.roles, circumstances)],
+      );
     return greeted;
   }
 
   #ruleRoles(identity: Identity): string[] {
-    return this.settings.values.admins.some((rule) => admits(rule, identity)) ? ['admin'] : [];
+    return this.rules.administration(identity) === 'now' ? [...RULE_ROLES] : [];
+  }
+
+  #rolesRuled(user: UserRow, to: readonly string[], circumstances: Circumstances): Statement {
+    const detail = { from: user.roles, to, by: 'GATEHOUSE_ADMINS' };
+    return this.#event('user.roles_changed', user.id, { ...circumstances, actor: 'system' }, { detail });
   }
 
   #identityRow(userId: string, identity: Identity, at: number): Statement {
@@ -359,6 +377,20 @@ export class Users {
 /** The account as the person would recognise it: address, login name, or the bare subject. */
 export function accountOf(identity: Identity): string {
   return identity.email ?? identity.username ?? identity.name ?? identity.subject;
+}
+
+/** Roles in force when the rules give these: what an administrator gave stays theirs to take. */
+function rolesBy(
+  ruled: readonly string[],
+  user: Pick<UserRow, 'roles' | 'ruleRoles'>,
+): Pick<UserRow, 'roles' | 'ruleRoles'> {
+  const given = user.roles.filter((role) => !user.ruleRoles.includes(role));
+  const ruleRoles = ruled.filter((role) => !given.includes(role));
+  return { ruleRoles, roles: [...given, ...ruleRoles].sort() };
+}
+
+function isSameList(one: readonly string[], other: readonly string[]): boolean {
+  return one.join() === other.join();
 }
 
 function profile(identity: Identity): Pick<UserRow, 'name' | 'email' | 'avatar'> {

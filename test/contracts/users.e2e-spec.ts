@@ -14,6 +14,7 @@ import { openDatabase } from '../../src/persistence/open.js';
 import { Seals } from '../../src/persistence/seals.js';
 import { LoginRefused, type Identity } from '../../src/providers/contract.js';
 import { providerKinds } from '../../src/providers/providers.js';
+import { RuleBook } from '../../src/users/rule-book.js';
 import { IdentityTaken, PersonBlocked, Users } from '../../src/users/users.js';
 import { databases, type TestDatabase } from '../databases.js';
 
@@ -28,7 +29,11 @@ describe.each(databases())('people on $name', (kind) => {
     const env = {
       GATEHOUSE_DATABASE_URL: place.url,
       GATEHOUSE_SECRET: randomBytes(32).toString('base64'),
-      GATEHOUSE_STATIC_TOKEN_TOKENS: '{}',
+      GATEHOUSE_PROVIDERS: 'github,google',
+      GATEHOUSE_GITHUB_CLIENT_ID: 'a',
+      GATEHOUSE_GITHUB_CLIENT_SECRET: 'b',
+      GATEHOUSE_GOOGLE_CLIENT_ID: 'a',
+      GATEHOUSE_GOOGLE_CLIENT_SECRET: 'b',
       GATEHOUSE_ALLOW: 'domain:example.com,github-org:friends',
       GATEHOUSE_ADMINS: 'email:boss@example.com',
     };
@@ -37,7 +42,7 @@ describe.each(databases())('people on $name', (kind) => {
     await migrate(source);
     database = new Database(source);
     const revocations = new Revocations(database, new VerifiedTokens(new Verifiers()), new Notifications(settings));
-    users = new Users(database, new Events(database), revocations, settings);
+    users = new Users(database, new Events(database), revocations, new RuleBook(settings));
     attempts = new Attempts(database, new Seals(settings.values.secret!));
   });
   afterAll(async () => {
@@ -99,6 +104,7 @@ describe.each(databases())('people on $name', (kind) => {
     const boss = await users.signIn(identity('boss'));
     expect(boss.roles).toEqual(['admin']);
     expect((await users.signIn(identity('boss', { email: 'retired@example.com' }))).roles).toEqual([]);
+    expect((await eventsOf(boss.id)).filter((type) => type === 'user.roles_changed')).toHaveLength(1);
     await users.setRoles(boss.id, ['admin'], { actor: 'admin-token' });
     expect((await users.signIn(identity('boss', { email: 'retired@example.com' }))).roles).toEqual(['admin']);
   });

@@ -1,3 +1,4 @@
+import { decodeJwt } from 'jose';
 import { afterEach, describe, expect, it } from 'vitest';
 import { FakeOidc } from '../../testing/fake-oidc.js';
 import { testHouse, type TestHouse } from '../../testing/house.js';
@@ -9,6 +10,7 @@ import {
   type LoginProvider,
   type ProviderHouse,
   type RefreshesUpstreamTokens,
+  type UpstreamTokens,
   UpstreamUnavailable,
 } from '../contract.js';
 import { oidc } from './oidc.provider.js';
@@ -95,15 +97,59 @@ describe('oidc', () => {
     expect(identity.username).toBe('alice');
   });
 
-  it('identifies again with claims that stand in the id_token only', async () => {
+  const again = (provider: LoginProvider, tokens: UpstreamTokens) =>
+    (provider as unknown as Identifies).identify(tokens);
+
+  it('identifies again by userinfo; what stands in the id_token only is an earlier fact', async () => {
     const provider = await open((fake) => (fake.idToken = { groups: ['mcp'] }));
     const { tokens } = await signIn(provider);
-    expect((await (provider as unknown as Identifies).identify(tokens)).claims['groups']).toEqual(['mcp']);
+    const { claims, earlier } = await again(provider, tokens);
+    expect(claims['groups']).toBeUndefined();
+    expect(earlier).toEqual({
+      saidAt: decodeJwt(tokens.idToken!).iat,
+      email: undefined,
+      claims: expect.objectContaining({ groups: ['mcp'] }),
+    });
   });
 
-  it('works without a userinfo endpoint', async () => {
+  it('sec-18: what userinfo carried at the sign-in and no longer does is not known from the id_token', async () => {
+    const provider = await open((fake) => (fake.person = { ...fake.person, groups: ['mcp'] }));
+    const { identity, tokens } = await signIn(provider);
+    expect([identity.claims['groups'], identity.email]).toEqual([['mcp'], 'alice@acme.example']);
+    delete fake.person['groups'];
+    delete fake.person['email_verified'];
+    const { claims, email, earlier } = await again(provider, tokens);
+    expect([claims['groups'], email]).toEqual([undefined, undefined]);
+    expect([earlier?.claims['groups'], earlier?.email]).toEqual([undefined, undefined]);
+  });
+
+  it('sec-18: an address is as verified as the source that names it says', async () => {
+    const verified = { email: 'alice@acme.example', email_verified: true };
+    const unsaid = await open((fake) => {
+      fake.person = { sub: 'alice-1', email: 'someone@else.example' };
+      fake.idToken = verified;
+    });
+    const { identity, tokens } = await signIn(unsaid);
+    expect(identity.email).toBe('alice@acme.example');
+    expect(await again(unsaid, tokens)).toMatchObject({ email: undefined, earlier: { email: 'alice@acme.example' } });
+    await Promise.all([fake.close(), house.close()]);
+    const denied = await open((fake) => {
+      fake.person = { sub: 'alice-1', email: 'someone@else.example', email_verified: false };
+      fake.idToken = verified;
+    });
+    expect((await signIn(denied)).identity.email).toBeUndefined();
+  });
+
+  it('works without a userinfo endpoint; identified again, everything is an earlier fact', async () => {
     const provider = await open((fake) => (fake.metadata = { userinfo_endpoint: undefined }));
-    expect((await signIn(provider)).identity.email).toBe('alice@acme.example');
+    const { identity, tokens } = await signIn(provider);
+    expect(identity.email).toBe('alice@acme.example');
+    expect(await again(provider, tokens)).toMatchObject({
+      subject: 'alice-1',
+      email: undefined,
+      claims: { sub: 'alice-1' },
+      earlier: { email: 'alice@acme.example' },
+    });
   });
 
   it('works as a public client', async () => {
