@@ -3,6 +3,7 @@ import { type Page, page } from '../oauth/pages/layout.js';
 import { openApiDocument } from './openapi.js';
 import type { Operation } from './operation.js';
 import { operations } from './operations.js';
+import { schemaWords } from './schema-words.js';
 
 interface Parameter {
   readonly name: string;
@@ -15,7 +16,12 @@ interface Parameter {
 interface Described {
   readonly parameters?: readonly Parameter[];
   readonly requestBody?: { readonly content: { readonly 'application/json': { readonly schema: unknown } } };
-  readonly responses: Readonly<Record<string, { readonly description: string }>>;
+  readonly responses: Readonly<
+    Record<
+      string,
+      { readonly description: string; readonly content?: Readonly<Record<string, { readonly schema: unknown }>> }
+    >
+  >;
 }
 
 /** The reference of the admin API, for people: written here, nothing is loaded from elsewhere. */
@@ -59,6 +65,7 @@ export function referencePage(server: string): Page {
 }
 
 function section(one: Operation, described: Described): Html {
+  const answer = described.responses[one.status]?.content?.['application/json']?.schema;
   return html`<details>
     <summary>${one.method.toUpperCase()} ${one.path} <span class="soft">${one.summary}</span></summary>
     ${one.description ? html`<p>${prose(one.description)}</p>` : null}
@@ -78,7 +85,7 @@ function section(one: Operation, described: Described): Html {
                   html`<tr>
                     <td><code>${parameter.name}</code>${parameter.required ? ' (required)' : ''}</td>
                     <td>${parameter.in}</td>
-                    <td>${prose(parameter.description ?? '')} <code>${JSON.stringify(parameter.schema)}</code></td>
+                    <td>${prose(parameter.description ?? '')} <code>${schemaWords(parameter.schema)}</code></td>
                   </tr>`,
               )}
             </tbody>
@@ -87,9 +94,10 @@ function section(one: Operation, described: Described): Html {
     }
     ${
       described.requestBody
-        ? html`<p>Body: <code>${nameOf(described.requestBody.content['application/json'].schema)}</code></p>`
+        ? html`<p>Body: <code>${schemaWords(described.requestBody.content['application/json'].schema)}</code></p>`
         : null
     }
+    ${answer === undefined ? null : html`<p>Answer: <code>${schemaWords(answer)}</code></p>`}
     <p class="small soft">
       ${prose(
         Object.entries(described.responses)
@@ -100,21 +108,19 @@ function section(one: Operation, described: Described): Html {
   </details>`;
 }
 
-function nameOf(schema: unknown): string {
-  const reference = (schema as { $ref?: string }).$ref;
-  return reference?.split('/').at(-1) ?? JSON.stringify(schema);
-}
-
-/** JSON, indented by a list: the house's pages have no preformatted text. */
+/** Member by member. */
 function lines(schema: unknown): Html {
   const { properties = {}, required = [] } = schema as {
-    properties?: Record<string, unknown>;
+    properties?: Record<string, { description?: string }>;
     required?: readonly string[];
   };
   return html`<ul class="plain">
     ${Object.entries(properties).map(
       ([name, property]) =>
-        html`<li>${name}${required.includes(name) ? '' : ' (optional)'} <code>${JSON.stringify(property)}</code></li>`,
+        html`<li>
+          <strong>${name}</strong>${required.includes(name) ? '' : ' (optional)'} <code>${schemaWords(property)}</code>
+          ${prose(property.description ?? '')}
+        </li>`,
     )}
   </ul>`;
 }

@@ -1,7 +1,6 @@
 import { Inject } from '@nestjs/common';
 import { PersonalTokenList } from '../access/personal-token-list.js';
 import { EventList } from '../audit/event-list.js';
-import { Flows } from '../audit/flows.js';
 import { GrantList } from '../oauth/grant-list.js';
 import { UpstreamFarewells } from '../oauth/upstream-farewells.js';
 import type { Key } from '../persistence/keyset.js';
@@ -31,7 +30,6 @@ export class UsersController {
     @Inject(GrantList) private readonly grants: GrantList,
     @Inject(PersonalTokenList) private readonly tokens: PersonalTokenList,
     @Inject(EventList) private readonly events: EventList,
-    @Inject(Flows) private readonly flows: Flows,
     @Inject(UpstreamFarewells) private readonly farewells: UpstreamFarewells,
   ) {}
 
@@ -61,8 +59,6 @@ export class UsersController {
   @Serves(eraseUser)
   async erase({ params, ifMatch, by }: Ask<typeof eraseUser>): Promise<undefined> {
     allowMatch(ifMatch, etagOfPerson(await this.#find(params.id)));
-    // A step of their sign-in that was noted but not yet written would come back after the erasure.
-    await this.flows.settled();
     const giveBack = await this.farewells.prepare(params.id);
     if (!(await this.users.erase(params.id, by))) throw notFound('user');
     giveBack();

@@ -4,6 +4,7 @@ import { Events } from '../../src/audit/events.js';
 import { Database } from '../../src/persistence/database.js';
 import { sql } from '../../src/persistence/statement.js';
 import { Purge } from '../../src/persistence/purge.js';
+import { Users } from '../../src/users/users.js';
 import { timeIdFloor } from '../../src/protocol/time-id.js';
 import type { AdminApi } from '../admin-api/sdk.gen.js';
 import { Administration, done, everything, firstOf, statusOf, unfit } from '../admin-client.js';
@@ -107,6 +108,8 @@ describe.each(databases())('audit, traces and the system in the admin API, on $n
       redirectUris: ['cursor://anysphere.cursor-mcp/oauth/callback'],
       userAgent: 'node',
     };
+    const users = house.gatehouse.app.get(Users, { strict: false });
+    const u9 = (await users.signIn({ provider: 'github', subject: '9', claims: {} })).id;
     flows.early({ step: 'discovery', ip: '192.0.2.1', traits: { userAgent: 'node' } });
     flows.early({ step: 'registration', clientId: 'cursor-1', ip: '192.0.2.1', traits });
     flows.step('TRACE-1', { step: 'authorize', clientId: 'cursor-1', ip: '192.0.2.2', traits });
@@ -115,7 +118,7 @@ describe.each(databases())('audit, traces and the system in the admin API, on $n
       step: 'callback',
       outcome: 'refused',
       check: 'not-admitted',
-      userId: 'u9',
+      userId: u9,
       detail: { account: 'mona' },
     });
     const flow = await firstOf(admin.listFlows({ query: { reference: 'TRACE-1' } }));
@@ -123,7 +126,7 @@ describe.each(databases())('audit, traces and the system in the admin API, on $n
       client: 'cursor-1',
       recognised: 'Cursor',
       provider: 'github',
-      user: 'u9',
+      user: u9,
       outcome: 'refused',
       failed_check: 'not-admitted',
     });
@@ -143,7 +146,7 @@ describe.each(databases())('audit, traces and the system in the admin API, on $n
     expect(done).toMatchObject([{ reference: 'TRACE-1', grant: 'grant-9', failed_check: null, mend: null }]);
     const capped = await firstOf(admin.listFlows({ query: { outcome: 'open', client: 'cursor-1' } }));
     expect(capped.steps).toHaveLength(60);
-    expect(await everything((at) => admin.listFlows({ query: { user: 'u9', ...at } }))).toHaveLength(1);
+    expect(await everything((at) => admin.listFlows({ query: { user: u9, ...at } }))).toHaveLength(1);
     expect(await statusOf(admin.listFlows({ query: { outcome: unfit('strange') } }))).toBe(400);
   });
 
@@ -180,6 +183,6 @@ describe.each(databases())('audit, traces and the system in the admin API, on $n
     expect(body.last_hour.events['test.exported']).toBe(1300);
     expect(body.last_30_days.events['test.exported']).toBe(1300);
     expect(body.last_day.refusals).toBeGreaterThanOrEqual(1);
-    expect(body.users).toEqual({ total: 0, blocked: 0, seen_last_30_days: 0 });
+    expect(body.users).toEqual({ total: 1, blocked: 0, seen_last_30_days: 1 });
   });
 });
