@@ -6,7 +6,7 @@ import { GrantList, type ListedGrant } from '../oauth/grant-list.js';
 import { WORDS } from '../oauth/sign-in-ask.js';
 import { kindOfRedirectUri, placeOfRedirectUri } from '../protocol/redirect-uri.js';
 import { Providers } from '../providers/providers.js';
-import { Users } from '../users/users.js';
+import { Identities } from '../users/identities.js';
 import type { SignedIn } from './account-sign-ins.js';
 import type { AccountFacts, ShownConnection } from './pages/account.page.js';
 
@@ -33,7 +33,7 @@ export class AccountFactsReader {
     @Inject(PersonalTokenList) private readonly tokens: PersonalTokenList,
     @Inject(ScopeCatalogue) private readonly catalogue: ScopeCatalogue,
     @Inject(Providers) private readonly providers: Providers,
-    @Inject(Users) private readonly users: Users,
+    @Inject(Identities) private readonly identities: Identities,
   ) {}
 
   /** `done` and `older` come from the address and may be anything. */
@@ -45,7 +45,7 @@ export class AccountFactsReader {
     const [{ items, next }, tokens, identities] = await Promise.all([
       this.grants.page({ user: user.id, status: 'active' }, { after: keyOf(older), limit: CONNECTIONS }),
       this.tokens.page({ user: user.id, status: 'active' }, { after: null, limit: TOKENS }),
-      this.users.identities(user.id),
+      this.identities.of(user.id),
     ]);
     return {
       person: user.name ?? user.email ?? user.id,

@@ -16,7 +16,8 @@ import { UpstreamTokenVault } from '../oauth/upstream-token-vault.js';
 import { Database } from '../persistence/database.js';
 import { LoginRefused, UpstreamUnavailable } from '../providers/contract.js';
 import { Providers } from '../providers/providers.js';
-import { accountOf, IdentityTaken, Users } from '../users/users.js';
+import { Identities, IdentityTaken } from '../users/identities.js';
+import { accountOf } from '../users/users.js';
 import { AccountDoor } from './account-door.js';
 import { AccountSignIns } from './account-sign-ins.js';
 import { notSignedInPage } from './pages/not-signed-in.page.js';
@@ -33,7 +34,7 @@ export class IdentitiesController {
   constructor(
     @Inject(AccountDoor) private readonly door: AccountDoor,
     @Inject(SignIn) private readonly signIn: SignIn,
-    @Inject(Users) private readonly users: Users,
+    @Inject(Identities) private readonly identities: Identities,
     @Inject(Providers) private readonly providers: Providers,
     @Inject(Grants) private readonly grants: Grants,
     @Inject(Browsers) private readonly browsers: Browsers,
@@ -109,7 +110,7 @@ export class IdentitiesController {
     const ip = this.addresses.of(request.raw);
     const giveBack = await this.farewells.prepare(userId, account);
     const connections = await this.grants.endingsOf(userId, account, { actor: userId, reason: 'account-removed', ip });
-    const done = await this.users.unlink(userId, account, {
+    const done = await this.identities.unlink(userId, account, {
       ip,
       alongside: {
         revocations: connections.revocations,
@@ -132,7 +133,7 @@ export class IdentitiesController {
     from: { reference: string; ip: string },
   ): Promise<Parameters<typeof notSignedInPage>[0] | null> {
     try {
-      await this.users.link(userId, identity, from);
+      await this.identities.link(userId, identity, from);
     } catch (error) {
       if (error instanceof IdentityTaken) return { kind: 'taken' };
       if (!(error instanceof LoginRefused)) throw error;

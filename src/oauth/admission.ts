@@ -16,11 +16,13 @@ import {
 import { Providers } from '../providers/providers.js';
 import { UPSTREAM_TOKENS, UpstreamReconnectNeeded, type UpstreamTokenSource } from '../providers/upstream-tokens.js';
 import type { IdentityRow } from '../users/user.entity.js';
+import { Identities } from '../users/identities.js';
 import { RuleBook } from '../users/rule-book.js';
 import { Users } from '../users/users.js';
 import { Browsers } from './browsers.js';
 import type { GrantRow } from './grant.entity.js';
 import { Grants } from './grants.js';
+import { accountBehind } from './signed-in-identity.js';
 import { UpstreamTokenVault } from './upstream-token-vault.js';
 import { Verdicts } from './verdicts.js';
 
@@ -49,6 +51,7 @@ export class Admission implements OnModuleInit {
     @Inject(Database) private readonly database: Database,
     @Inject(Providers) private readonly providers: Providers,
     @Inject(Users) private readonly users: Users,
+    @Inject(Identities) private readonly identities: Identities,
     @Inject(RuleBook) private readonly rules: RuleBook,
     @Inject(Grants) private readonly grants: Grants,
     @Inject(Browsers) private readonly browsers: Browsers,
@@ -72,7 +75,7 @@ export class Admission implements OnModuleInit {
     const grant = await this.grants.find(grantId);
     if (!grant) return true;
     const { userId } = grant;
-    const identity = accountBehind(grant, await this.users.identitiesByUse(userId));
+    const identity = accountBehind(grant, await this.identities.byUse(userId));
     // Tools would fail on and on; one new sign-in mends it (real-clients T2).
     if (identity && (await this.vault.find(identity))?.sealed === null)
       return this.#depart(userId, identity, 'upstream-dead');
@@ -91,7 +94,7 @@ export class Admission implements OnModuleInit {
 
   /** For what belongs to no provider: one account by which a rule admits the person is enough. */
   async #checkAnyWayIn(userId: string): Promise<void> {
-    for (const identity of await this.users.identities(userId)) if (await this.#checkAccount(identity)) return;
+    for (const identity of await this.identities.of(userId)) if (await this.#checkAccount(identity)) return;
   }
 
   /** One check at a time for each account: SDKs refresh once for each parallel call. */
@@ -172,7 +175,7 @@ export class Admission implements OnModuleInit {
    * rule admits them. @returns false
    */
   async #depart(userId: string, identity: IdentityRow | null, why: Departure): Promise<false> {
-    const identities = await this.users.identitiesByUse(userId);
+    const identities = await this.identities.byUse(userId);
     const isLast = why === 'not-admitted' && !(await this.#hasAnotherWayIn(identities, identity));
     const isTheirs = (grant: GrantRow) => {
       const behind = accountBehind(grant, identities);
@@ -220,19 +223,6 @@ export class Admission implements OnModuleInit {
 
 function canIdentify(provider: LoginProvider): provider is LoginProvider & Identifies {
   return 'identify' in provider && typeof provider.identify === 'function';
-}
-
-/**
- * The account a Grant stands and falls with: the one it was signed in with; where that is not known or no longer the person's, the one used last, of the
- * same provider if there is one. null: the person has none.
- */
-function accountBehind({ provider, subject }: GrantRow, newestFirst: readonly IdentityRow[]): IdentityRow | null {
-  return (
-    newestFirst.find((one) => one.provider === provider && one.subject === subject) ??
-    newestFirst.find((one) => one.provider === provider) ??
-    newestFirst[0] ??
-    null
-  );
 }
 
 /** Whose upstream token is wanted, in the form in which tools ask for it. */

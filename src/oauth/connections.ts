@@ -3,6 +3,7 @@ import { Events } from '../audit/events.js';
 import { Database } from '../persistence/database.js';
 import { CommitConflict } from '../persistence/faults.js';
 import type { IdentityKey, UpstreamTokens } from '../providers/contract.js';
+import { Identities } from '../users/identities.js';
 import { Users } from '../users/users.js';
 import { Attempts, type Finished } from './attempts.js';
 import { Consents } from './consents.js';
@@ -29,6 +30,7 @@ export class Connections {
     @Inject(Grants) private readonly grants: Grants,
     @Inject(Consents) private readonly consents: Consents,
     @Inject(Users) private readonly users: Users,
+    @Inject(Identities) private readonly identities: Identities,
     @Inject(Events) private readonly events: Events,
     @Inject(SignInAsk) private readonly asks: SignInAsk,
     @Inject(UpstreamTokenVault) private readonly vault: UpstreamTokenVault,
@@ -65,7 +67,7 @@ export class Connections {
         // Of two requests that finish one sign-in, one makes the Grant.
         ...(login ? [this.attempts.use(login.finished)] : []),
         // Of an account that was taken away meanwhile nothing more comes.
-        ...(identity ? [this.users.holds(userId, identity)] : []),
+        ...(identity ? [this.identities.holds(userId, identity)] : []),
         ...grant.statements,
         await this.consents.remember(subject),
         given,

@@ -1,5 +1,6 @@
 import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import { json, seconds } from '../persistence/columns.js';
+import type { Identity } from '../providers/contract.js';
 
 /** A person known here. */
 @Entity('gatehouse_user')
@@ -33,4 +34,10 @@ export class IdentityRow {
   @Column('text', { nullable: true }) email!: string | null;
   @Column({ name: 'created_at', ...seconds }) createdAt!: number;
   @Column({ name: 'last_used_at', ...seconds }) lastUsedAt!: number;
+}
+
+/** The row of an account that has just been proved; `at`: epoch seconds. */
+export function identityRow(userId: string, identity: Identity, at: number): IdentityRow {
+  const { provider, subject, username = null, email = null } = identity;
+  return { provider, subject, userId, username, email, createdAt: at, lastUsedAt: at };
 }

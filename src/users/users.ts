@@ -1,15 +1,15 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { TokenOwner } from '../access/personal-tokens.js';
-import { type EndedBy, type Revocation, Revocations } from '../access/revocations.js';
+import { type EndedBy, Revocations } from '../access/revocations.js';
 import { Events, stranger } from '../audit/events.js';
 import { Database } from '../persistence/database.js';
 import { CommitConflict, DuplicateRow } from '../persistence/faults.js';
-import { expecting, sql, type Statement } from '../persistence/statement.js';
+import { expecting, type Statement } from '../persistence/statement.js';
 import { timeId } from '../protocol/time-id.js';
-import { LoginRefused, type Identity, type IdentityKey } from '../providers/contract.js';
+import { LoginRefused, type Identity } from '../providers/contract.js';
 import { AdmissionRow } from './admission.entity.js';
 import { RuleBook } from './rule-book.js';
-import { IdentityRow, UserRow } from './user.entity.js';
+import { IdentityRow, identityRow, UserRow } from './user.entity.js';
 
 /** What `GATEHOUSE_ADMINS` gives. */
 const RULE_ROLES: readonly string[] = ['admin'];
@@ -29,22 +29,11 @@ export type UserChange = {
   readonly roles?: readonly string[] | undefined;
 };
 
-/** What ends together with something else, in its commit. */
-export interface Ending {
-  readonly revocations: readonly Revocation[];
-  readonly statements: readonly Statement[];
-}
-
 /** The person proved who they are, but an administrator blocked them. */
 export class PersonBlocked extends LoginRefused {
   constructor(readonly userId: string) {
     super('An administrator has blocked this account.');
   }
-}
-
-/** The identity belongs to another User already. */
-export class IdentityTaken extends Error {
-  override readonly name = 'IdentityTaken';
 }
 
 /** People, found by provider and upstream subject only: an e-mail address never links two of them (OpenID Connect Core §5.7). */
@@ -75,25 +64,6 @@ export class Users {
     return identity && this.find(identity.userId);
   }
 
-  /** A person's accounts at providers, oldest first. */
-  async identities(userId: string): Promise<IdentityRow[]> {
-    return this.database.repository(IdentityRow).find({ where: { userId }, order: { createdAt: 'ASC' } });
-  }
-
-  /** A person's accounts at providers, the one most recently signed in with first. */
-  async identitiesByUse(userId: string): Promise<IdentityRow[]> {
-    return (await this.identities(userId)).toSorted((a, b) => b.lastUsedAt - a.lastUsedAt || b.createdAt - a.createdAt);
-  }
-
-  /** A statement that fails its commit when the account is no longer this person's, and keeps it theirs until the commit. */
-  holds(userId: string, { provider, subject }: IdentityKey): Statement {
-    const held =
-      this.database.dialect === 'postgres'
-        ? sql`SELECT 1 FROM identity WHERE provider = ${provider} AND subject = ${subject} AND user_id = ${userId} FOR SHARE`
-        : sql`SELECT 1 FROM identity WHERE provider = ${provider} AND subject = ${subject} AND user_id = ${userId}`;
-    return expecting(1, held);
-  }
-
   /**
    * The User of an identity that has just been proved: made at the first sign-in, its profile refreshed at every later one, together with the Event.
    * @throws LoginRefused no rule admits the person  @throws PersonBlocked
@@ -118,50 +88,6 @@ export class Users {
         if (error instanceof DuplicateRow && attempt === 0) continue;
         throw error;
       }
-    }
-  }
-
-  /**
-   * One more account for a person who is signed in with another one.
-   * @throws IdentityTaken  @throws LoginRefused no rule admits the new account
-   */
-  async link(userId: string, identity: Identity, circumstances: Circumstances = {}): Promise<void> {
-    if (this.rules.admission(identity) !== 'now')
-      throw new LoginRefused('The rules of this server do not let this account in.');
-    const owner = await this.findByIdentity(identity.provider, identity.subject);
-    if (owner?.id === userId) return;
-    if (owner) throw new IdentityTaken('this account belongs to another person here');
-    try {
-      await this.database.commit([
-        this.#identityRow(userId, identity, now()),
-        this.#event('identity.linked', userId, circumstances, { provider: identity.provider }),
-      ]);
-    } catch (error) {
-      if (error instanceof DuplicateRow) throw new IdentityTaken('this account belongs to another person here');
-      throw error;
-    }
-  }
-
-  /** Takes an account away from a person, and what ends `alongside` with it; false: it is not theirs, or is their last one. */
-  async unlink(
-    userId: string,
-    { provider, subject }: IdentityKey,
-    { alongside, ...circumstances }: Circumstances & { alongside?: Ending } = {},
-  ): Promise<boolean> {
-    try {
-      await this.revocations.revoke(alongside?.revocations ?? [], [
-        // Locks the person: of two that take away the last two accounts at once, one must see the other's removal.
-        expecting(1, sql`UPDATE gatehouse_user SET last_seen_at = last_seen_at WHERE id = ${userId}`),
-        expecting(1, this.database.remove(IdentityRow, { provider, subject, userId })),
-        expecting(1, sql`SELECT provider FROM identity WHERE user_id = ${userId} LIMIT 1`),
-        this.database.remove(AdmissionRow, { provider, subject }),
-        ...(alongside?.statements ?? []),
-        this.#event('identity.unlinked', userId, circumstances, { provider }),
-      ]);
-      return true;
-    } catch (error) {
-      if (error instanceof CommitConflict) return false;
-      throw error;
     }
   }
 
@@ -251,7 +177,7 @@ export class Users {
   /** Removes the person's name, address and accounts, and cuts off every token; the Events keep the bare id. False: no such person. */
   async erase(id: string, circumstances: Circumstances, alsoRemove: readonly Statement[] = []): Promise<boolean> {
     if (!(await this.find(id))) return false;
-    const identities = await this.identities(id);
+    const identities = await this.database.repository(IdentityRow).findBy({ userId: id });
     await this.revocations.revoke(
       [{ kind: 'user', id }],
       [
@@ -296,7 +222,7 @@ export class Users {
     };
     await this.database.commit([
       this.database.insert(UserRow, user),
-      this.#identityRow(user.id, identity, at),
+      this.database.insert(IdentityRow, identityRow(user.id, identity, at)),
       this.#event('user.created', user.id, circumstances, { provider: identity.provider }),
       this.#event('user.signed_in', user.id, circumstances, { provider: identity.provider }),
     ]);
@@ -333,19 +259,6 @@ export class Users {
   #rolesRuled(user: UserRow, to: readonly string[], circumstances: Circumstances): Statement {
     const detail = { from: user.roles, to, by: 'GATEHOUSE_ADMINS' };
     return this.#event('user.roles_changed', user.id, { ...circumstances, actor: 'system' }, { detail });
-  }
-
-  #identityRow(userId: string, identity: Identity, at: number): Statement {
-    const { provider, subject, username = null, email = null } = identity;
-    return this.database.insert(IdentityRow, {
-      provider,
-      subject,
-      userId,
-      username,
-      email,
-      createdAt: at,
-      lastUsedAt: at,
-    });
   }
 
   async #refused(identity: Identity, userId: string | null, why: string, circumstances: Circumstances): Promise<void> {

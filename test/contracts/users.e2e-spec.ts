@@ -14,14 +14,16 @@ import { openDatabase } from '../../src/persistence/open.js';
 import { Seals } from '../../src/persistence/seals.js';
 import { LoginRefused, type Identity } from '../../src/providers/contract.js';
 import { providerKinds } from '../../src/providers/providers.js';
+import { Identities, IdentityTaken } from '../../src/users/identities.js';
 import { RuleBook } from '../../src/users/rule-book.js';
-import { IdentityTaken, PersonBlocked, Users } from '../../src/users/users.js';
+import { PersonBlocked, Users } from '../../src/users/users.js';
 import { databases, type TestDatabase } from '../databases.js';
 
 describe.each(databases())('people on $name', (kind) => {
   let place: TestDatabase;
   let database: Database;
   let users: Users;
+  let identities: Identities;
   let attempts: Attempts;
 
   beforeAll(async () => {
@@ -42,7 +44,9 @@ describe.each(databases())('people on $name', (kind) => {
     await migrate(source);
     database = new Database(source);
     const revocations = new Revocations(database, new VerifiedTokens(new Verifiers()), new Notifications(settings));
-    users = new Users(database, new Events(database), revocations, new RuleBook(settings));
+    const rules = new RuleBook(settings);
+    users = new Users(database, new Events(database), revocations, rules);
+    identities = new Identities(database, new Events(database), revocations, users, rules);
     attempts = new Attempts(database, new Seals(settings.values.secret!));
   });
   afterAll(async () => {
@@ -123,19 +127,19 @@ describe.each(databases())('people on $name', (kind) => {
   it('a second account is linked by its owner only, and the last one cannot be taken away', async () => {
     const { id } = await users.signIn(identity('linker'));
     const google = identity('linker-g', { provider: 'google' });
-    await users.link(id, google);
+    await identities.link(id, google);
     expect((await users.signIn(google)).id).toBe(id);
     const other = await users.signIn(identity('other'));
-    await expect(users.link(other.id, google)).rejects.toThrow(IdentityTaken);
-    expect(await users.unlink(id, { provider: 'google', subject: 'linker-g' })).toBe(true);
-    expect(await users.unlink(id, { provider: 'github', subject: 'linker' })).toBe(false);
+    await expect(identities.link(other.id, google)).rejects.toThrow(IdentityTaken);
+    expect(await identities.unlink(id, { provider: 'google', subject: 'linker-g' })).toBe(true);
+    expect(await identities.unlink(id, { provider: 'github', subject: 'linker' })).toBe(false);
   });
 
   it('erasing removes the person’s data; the same identity is a new User afterwards', async () => {
     const { id } = await users.signIn(identity('gone'));
     expect(await users.erase(id, { actor: 'admin-token' })).toBe(true);
     expect(await users.find(id)).toBeNull();
-    expect(await users.identities(id)).toEqual([]);
+    expect(await identities.of(id)).toEqual([]);
     expect((await users.signIn(identity('gone'))).id).not.toBe(id);
   });
 

@@ -10,6 +10,7 @@ import { EventRow } from '../../src/audit/event.entity.js';
 import { FlowRow } from '../../src/audit/flow.entity.js';
 import { Flows } from '../../src/audit/flows.js';
 import { FakeGitHub, octocat } from '../../src/testing/fake-github.js';
+import { Identities } from '../../src/users/identities.js';
 import { Users } from '../../src/users/users.js';
 import { Browser, formsOf, readable } from '../browser.js';
 import { databases, type TestDatabase } from '../databases.js';
@@ -285,12 +286,14 @@ describe.each(databases())('the account page on $name', (kind) => {
     const browser = await enter(house);
     await press(browser, 'link', 'provider=corp-hub');
     const me = (await owner())!;
-    const users = house.gatehouse.app.get(Users);
-    const accounts = await users.identities(me.id);
+    const identities = house.gatehouse.app.get(Identities);
+    const accounts = await identities.of(me.id);
     expect(accounts).toHaveLength(2);
-    const done = await Promise.all(accounts.map(({ provider, subject }) => users.unlink(me.id, { provider, subject })));
+    const done = await Promise.all(
+      accounts.map(({ provider, subject }) => identities.unlink(me.id, { provider, subject })),
+    );
     expect(done.filter(Boolean)).toHaveLength(1);
-    const [left] = await users.identities(me.id);
+    const [left] = await identities.of(me.id);
     // Give the person of the other tests back their account.
     if (left?.provider === 'corp-hub')
       await house.gatehouse.app
