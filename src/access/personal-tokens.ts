@@ -19,6 +19,8 @@ export interface NewPersonalToken {
   /** Who makes it, for the Event: a User id, `admin-token`, `system`. */
   readonly actor: string;
   readonly ip?: string | undefined;
+  /** Of the request, in the log. */
+  readonly reference?: string | undefined;
 }
 
 /** `via` of a Principal that came by a personal token. */
@@ -86,6 +88,7 @@ export class PersonalTokens implements TokenVerifier {
       type: 'personal-token.created',
       actor: wanted.actor,
       ip: wanted.ip,
+      reference: wanted.reference,
       userId: wanted.userId,
       detail: { token: row.id, name: row.name, scopes: row.scopes },
     });
@@ -104,7 +107,7 @@ export class PersonalTokens implements TokenVerifier {
   }
 
   /** @returns false: no live token of that id */
-  async revoke(id: string, actor: string): Promise<boolean> {
+  async revoke(id: string, by: Pick<NewPersonalToken, 'actor' | 'ip' | 'reference'>): Promise<boolean> {
     const row = await this.database.repository(PersonalTokenRow).findOneBy({ id });
     if (!row || row.revokedAt !== null) return false;
     await this.revocations.revoke(
@@ -113,7 +116,7 @@ export class PersonalTokens implements TokenVerifier {
         this.database.update(PersonalTokenRow, { revokedAt: Math.floor(Date.now() / 1000) }, { id }),
         this.events.record({
           type: 'personal-token.revoked',
-          actor,
+          ...by,
           userId: row.userId,
           detail: { token: id, name: row.name },
         }),

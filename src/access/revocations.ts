@@ -27,6 +27,8 @@ export interface EndedBy {
   /** `user-blocked`, `user-erased`, … */
   readonly reason: string;
   readonly ip?: string | undefined;
+  /** Of the request that ended it, in the log. */
+  readonly reference?: string | undefined;
 }
 
 /** What a room keeps of a person: the statements that end it, or leave nothing of it, together with the person's block or erasure. */

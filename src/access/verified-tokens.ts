@@ -57,6 +57,8 @@ export class VerifiedTokens {
       this.#known.delete(hash);
     }
     this.#asking.clear();
+    // A Client that was unblocked: its tokens count again at the next request, not when their refusal is forgotten.
+    if (kind === 'client') this.#refused.clear();
     if (kind === 'widened') return;
     for (const listener of this.#listeners) listener(forgotten, (principal) => concerns(principal, kind, id));
   }

@@ -43,7 +43,7 @@ export class AccountFactsReader {
   ): Promise<AccountFacts> {
     const logins = this.providers.buttons;
     const [{ items, next }, tokens, identities] = await Promise.all([
-      this.grants.page({ user: user.id, status: 'active' }, { after: keyOf(older), limit: CONNECTIONS }),
+      this.grants.page({ user: user.id, status: 'living' }, { after: keyOf(older), limit: CONNECTIONS }),
       this.tokens.page({ user: user.id, status: 'active' }, { after: null, limit: TOKENS }),
       this.identities.of(user.id),
     ]);
@@ -90,6 +90,7 @@ export class AccountFactsReader {
       scopes: grant.scopes.map((name) => this.words(name)),
       firstUsedAt: grant.createdAt,
       lastUsedAt: grant.lastUsedAt,
+      suspended: grant.status === 'suspended' ? (grant.client.status === 'blocked' ? 'blocked' : 'waiting') : null,
     };
   }
 }

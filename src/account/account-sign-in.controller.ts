@@ -5,7 +5,6 @@ import { z } from 'zod';
 import { AttemptLimit } from '../access/attempt-limit.js';
 import { CallerAddresses, limitKey } from '../access/caller-address.js';
 import { Events } from '../audit/events.js';
-import { Flows } from '../audit/flows.js';
 import { Settings } from '../config/settings.js';
 import { Attempts, type Finished } from '../oauth/attempts.js';
 import { finishingPage, tooManySignInsPage } from '../oauth/pages/error.page.js';
@@ -51,7 +50,6 @@ export class AccountSignInController {
     @Inject(Events) private readonly events: Events,
     @Inject(CallerAddresses) private readonly addresses: CallerAddresses,
     @Inject(Settings) private readonly settings: Settings,
-    @Inject(Flows) private readonly flows: Flows,
   ) {}
 
   @Post('sign-in')
@@ -84,8 +82,6 @@ export class AccountSignInController {
       sendOn(reply, url?.href ?? next);
     } catch (error) {
       if (!(error instanceof UpstreamUnavailable)) throw error;
-      this.#log.warn(`${reference}: ${provider} cannot begin a sign-in: ${error.message}`);
-      this.flows.step(reference, { step: 'upstream', outcome: 'failed', check: 'upstream-unavailable', provider, ip });
       sendPage(reply, notSignedInPage({ kind: 'unavailable' }, { reference, againAt: next }));
     }
   }

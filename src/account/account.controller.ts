@@ -59,7 +59,11 @@ export class AccountController {
     if (!signedIn) return;
     const parsed = chosen.safeParse(body);
     const grant = parsed.success ? await this.grants.find(parsed.data.grant) : null;
-    if (grant?.userId === signedIn.user.id) await this.grants.revoke(grant.id, this.#end(request, signedIn.user.id));
+    if (grant?.userId === signedIn.user.id)
+      await this.grants.revoke(grant.id, {
+        ...this.#by(request, grant.userId),
+        reason: 'user',
+      });
     sendOn(reply, '/account?done=disconnected');
   }
 
@@ -72,7 +76,7 @@ export class AccountController {
     const signedIn = await this.door.submit(request, reply, body);
     if (!signedIn) return;
     const { id } = signedIn.user;
-    await this.grants.revokeAll(id, this.#end(request, id));
+    await this.grants.revokeAll(id, { ...this.#by(request, id), reason: 'user' });
     sendOn(reply, '/account?done=disconnected-all');
   }
 
@@ -90,7 +94,8 @@ export class AccountController {
       return this.#refuseToken(reply, `You have ${MOST_TOKENS} already: revoke one first.`);
     const { name, days, scope } = parsed.data;
     const expiresAt = Math.floor(Date.now() / 1000) + days * 86_400;
-    const { token } = await this.tokens.create({ name, userId, scopes: scope, expiresAt, actor: userId });
+    const by = this.#by(request, userId);
+    const { token } = await this.tokens.create({ name, userId, scopes: scope, expiresAt, ...by });
     sendPage(reply, newTokenPage({ name, token, mcpUrl: this.settings.mcpUrl }));
   }
 
@@ -100,7 +105,7 @@ export class AccountController {
     if (!signedIn) return;
     const parsed = revoked.safeParse(body);
     const token = parsed.success ? await this.tokenList.find(parsed.data.token) : null;
-    if (token?.userId === signedIn.user.id) await this.tokens.revoke(token.id, signedIn.user.id);
+    if (token?.userId === signedIn.user.id) await this.tokens.revoke(token.id, this.#by(request, token.userId));
     sendOn(reply, '/account?done=revoked');
   }
 
@@ -111,7 +116,7 @@ export class AccountController {
     );
   }
 
-  #end(request: FastifyRequest, actor: string): { actor: string; reason: string; ip: string } {
-    return { actor, reason: 'user', ip: this.addresses.of(request.raw) };
+  #by(request: FastifyRequest, actor: string): { actor: string; ip: string; reference: string } {
+    return { actor, ip: this.addresses.of(request.raw), reference: request.id };
   }
 }

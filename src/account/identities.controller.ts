@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { Body, Controller, Get, Inject, Logger, Param, Post, Req, Res, UseFilters } from '@nestjs/common';
+import { Body, Controller, Get, Inject, Param, Post, Req, Res, UseFilters } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { CallerAddresses } from '../access/caller-address.js';
@@ -29,8 +29,6 @@ const unlink = z.object({ identity: z.string().regex(/^\S+ .+$/s) });
 @Controller('account')
 @UseFilters(PageFilter)
 export class IdentitiesController {
-  readonly #log = new Logger('Account');
-
   constructor(
     @Inject(AccountDoor) private readonly door: AccountDoor,
     @Inject(SignIn) private readonly signIn: SignIn,
@@ -69,7 +67,6 @@ export class IdentitiesController {
       sendOn(reply, url?.href ?? '/account');
     } catch (error) {
       if (!(error instanceof UpstreamUnavailable)) throw error;
-      this.#log.warn(`${reference}: ${provider} cannot begin a sign-in: ${error.message}`);
       sendPage(reply, notSignedInPage({ kind: 'unavailable' }, { reference, againAt: '/account' }));
     }
   }
@@ -107,11 +104,15 @@ export class IdentitiesController {
     const space = identity.indexOf(' ');
     const account = { provider: identity.slice(0, space), subject: identity.slice(space + 1) };
     const { id: userId } = signedIn.user;
-    const ip = this.addresses.of(request.raw);
+    const from = { ip: this.addresses.of(request.raw), reference: request.id };
     const giveBack = await this.farewells.prepare(userId, account);
-    const connections = await this.grants.endingsOf(userId, account, { actor: userId, reason: 'account-removed', ip });
+    const connections = await this.grants.endingsOf(userId, account, {
+      actor: userId,
+      reason: 'account-removed',
+      ...from,
+    });
     const done = await this.identities.unlink(userId, account, {
-      ip,
+      ...from,
       alongside: {
         revocations: connections.revocations,
         statements: [

@@ -78,7 +78,7 @@ export class AccountStepUpLinks implements StepUpLinks {
    * Adds the scopes to the Grant and to the remembered consent, uses up the link, and makes every node read the Grant anew.
    * @returns false: another tab acted on the link, or the Grant ended meanwhile
    */
-  async allow(link: OpenLink, from: { ip: string }): Promise<boolean> {
+  async allow(link: OpenLink, from: { ip: string; reference: string }): Promise<boolean> {
     const { grant, scopes } = link;
     const widened = [...new Set([...parseScope(grant.widened ?? ''), ...scopes])].join(' ');
     const event = this.#event('grant.widened', link, from);
@@ -103,7 +103,7 @@ export class AccountStepUpLinks implements StepUpLinks {
   }
 
   /** Uses up the link without giving anything. */
-  async refuse(link: OpenLink, from: { ip: string }): Promise<void> {
+  async refuse(link: OpenLink, from: { ip: string; reference: string }): Promise<void> {
     await this.database.commit([
       this.database.update(StepUpLinkRow, { usedAt: now() }, { idHash: link.idHash }),
       this.#event('grant.widening_refused', link, from),
@@ -122,7 +122,11 @@ export class AccountStepUpLinks implements StepUpLinks {
     );
   }
 
-  #event(type: string, { grant, scopes, tools }: OpenLink, { ip }: { ip: string }): Statement {
+  #event(
+    type: string,
+    { grant, scopes, tools }: OpenLink,
+    { ip, reference }: { ip: string; reference: string },
+  ): Statement {
     return this.events.record({
       type,
       outcome: type === 'grant.widened' ? 'ok' : 'refused',
@@ -132,6 +136,7 @@ export class AccountStepUpLinks implements StepUpLinks {
       grantId: grant.id,
       provider: grant.provider,
       ip,
+      reference,
       detail: { scopes, tools },
     });
   }

@@ -62,7 +62,7 @@ export class WidenController {
     const link = await this.#link(reply, id, signedIn);
     if (!link) return;
     const allowed = typeof body === 'object' && body !== null && 'decision' in body && body.decision === 'allow';
-    const from = { ip: this.addresses.of(request.raw) };
+    const from = { ip: this.addresses.of(request.raw), reference: request.id };
     const client = await this.#clientName(link);
     if (!allowed) await this.links.refuse(link, from);
     else if (!(await this.links.allow(link, from))) return this.#over(reply);

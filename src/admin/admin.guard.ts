@@ -16,6 +16,8 @@ export interface Administrator {
   /** A User id, or `admin-token`. */
   readonly actor: string;
   readonly ip: string;
+  /** The id of the request in the log. */
+  readonly reference: string;
 }
 
 /** Refused attempts of one address in a minute; after that nothing it sends is checked. */
@@ -58,7 +60,7 @@ export class AdminGuard implements CanActivate {
       throw new Problem(429, 'Too many refused attempts from this address.', {
         headers: { 'retry-after': String(wait) },
       });
-    known.set(request, { actor: await this.#actor(request, ip), ip });
+    known.set(request, { actor: await this.#actor(request, ip), ip, reference: request.id });
     return true;
   }
 
@@ -99,6 +101,7 @@ export class AdminGuard implements CanActivate {
       actor: userId,
       userId,
       ip,
+      reference: request.id,
       detail: { method: request.method, route: request.routeOptions.url ?? null, why: problem.detail },
     });
     throw problem;

@@ -3,7 +3,8 @@ import { component } from './components.js';
 import { listQuery } from './paging.js';
 import { id, lines, scopes, text, time } from './values.js';
 
-const clientStatus = z.enum(['active', 'pending', 'blocked']);
+/** Where a Client stands. */
+export const clientStatus = z.enum(['active', 'pending', 'blocked']);
 const authMethod = z.enum(['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt']);
 const redirectUris = z.array(z.string().min(1).max(2048)).min(1).max(20);
 

@@ -1,5 +1,6 @@
 import { Inject } from '@nestjs/common';
 import { ClientList } from '../oauth/client-list.js';
+import { ClientRemoval } from '../oauth/client-removal.js';
 import type { ClientRow } from '../oauth/client.entity.js';
 import { Clients } from '../oauth/clients.js';
 import { CommitConflict } from '../persistence/faults.js';
@@ -17,6 +18,7 @@ export class ClientsController {
   constructor(
     @Inject(Clients) private readonly clients: Clients,
     @Inject(ClientList) private readonly list: ClientList,
+    @Inject(ClientRemoval) private readonly removal: ClientRemoval,
   ) {}
 
   @Serves(listClients)
@@ -66,7 +68,7 @@ export class ClientsController {
   @Serves(removeClient)
   async remove({ params, ifMatch, by }: Ask<typeof removeClient>): Promise<undefined> {
     allowMatch(ifMatch, etagOfClient(await this.#find(params.id)));
-    if (!(await this.clients.remove(params.id, by))) throw notFound('client');
+    if (!(await this.removal.remove(params.id, by))) throw notFound('client');
   }
 
   async #find(id: string): Promise<ClientRow> {
@@ -78,7 +80,7 @@ export class ClientsController {
   async #change(
     row: ClientRow,
     wanted: Parameters<Clients['change']>[1],
-    by: { actor: string; ip: string },
+    by: Ask<typeof changeClient>['by'],
   ): Promise<ClientRow> {
     try {
       const changed = await this.clients.change(row.id, wanted, { ...by, version: row.version });

@@ -54,6 +54,7 @@ export function grantFacts(grant: ListedGrant): z.input<typeof grantSchema> {
     last_used_at: isoOrNull(grant.lastUsedAt),
     expires_at: isoOfSeconds(grant.expiresAt),
     revoked_at: isoOrNull(grant.revokedAt),
+    reference: grant.reference,
   };
 }
 

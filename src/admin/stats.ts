@@ -37,14 +37,19 @@ export class Stats {
       (SELECT COUNT(*) FROM oauth_client) AS clients,
       (SELECT COUNT(*) FROM oauth_client WHERE status = 'pending') AS clients_pending,
       (SELECT COUNT(*) FROM oauth_client WHERE status = 'blocked') AS clients_blocked,
-      (SELECT COUNT(*) FROM oauth_grant WHERE revoked_at IS NULL AND expires_at > ${now}) AS grants_active,
+      (SELECT COUNT(*) FROM oauth_grant WHERE revoked_at IS NULL AND expires_at > ${now}) AS grants_living,
+      (SELECT COUNT(*) FROM oauth_grant WHERE revoked_at IS NULL AND expires_at > ${now} AND client_id IN (SELECT id FROM oauth_client WHERE status <> 'active')) AS grants_suspended,
       (SELECT COUNT(*) FROM oauth_grant WHERE revoked_at IS NOT NULL) AS grants_revoked,
       (SELECT COUNT(*) FROM personal_token WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ${now})) AS tokens`);
     const count = (name: string): number => row?.[name] ?? 0;
     return {
       users: { total: count('users'), blocked: count('users_blocked'), seen_last_30_days: count('users_seen') },
       clients: { total: count('clients'), pending: count('clients_pending'), blocked: count('clients_blocked') },
-      grants: { active: count('grants_active'), revoked: count('grants_revoked') },
+      grants: {
+        active: count('grants_living') - count('grants_suspended'),
+        suspended: count('grants_suspended'),
+        revoked: count('grants_revoked'),
+      },
       personal_tokens: { active: count('tokens') },
     };
   }

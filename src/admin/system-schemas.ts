@@ -45,7 +45,7 @@ export const statsSchema = component(
     at: time,
     users: z.object({ total: z.int(), blocked: z.int(), seen_last_30_days: z.int() }),
     clients: z.object({ total: z.int(), pending: z.int(), blocked: z.int() }),
-    grants: z.object({ active: z.int(), revoked: z.int() }),
+    grants: z.object({ active: z.int(), suspended: z.int(), revoked: z.int() }),
     personal_tokens: z.object({ active: z.int() }),
     last_hour: stretch,
     last_day: stretch,

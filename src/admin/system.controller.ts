@@ -98,7 +98,7 @@ export class SystemController {
   @Serves(rotateKeys)
   async rotate({ by, reply }: Ask<typeof rotateKeys>): Promise<Answer<typeof rotateKeys>> {
     reply.header('location', '/admin/v1/keys');
-    return keyFacts(await this.keys.rotate(by.actor));
+    return keyFacts(await this.keys.rotate(by));
   }
 
   @Serves(listFlows)

@@ -97,7 +97,7 @@ export class TokensController {
   @Serves(revokeToken)
   async revoke({ params, by }: Ask<typeof revokeToken>): Promise<undefined> {
     if (!(await this.list.find(params.id))) throw notFound('token');
-    await this.tokens.revoke(params.id, by.actor);
+    await this.tokens.revoke(params.id, by);
   }
 }
 

@@ -52,6 +52,12 @@ export class EventList {
     return { items: rows.map(eventOf), next: more ? [rows.at(-1)!.id] : null };
   }
 
+  /** By whom and when the newest one that fits was written, for the detail of a trace; null: there is none. */
+  async latest(filter: EventFilter): Promise<{ by: string | null; at: string } | null> {
+    const [event] = (await this.page(filter, { after: null, limit: 1 })).items;
+    return event ? { by: event.actor, at: new Date(event.at).toISOString() } : null;
+  }
+
   /** Everything that fits and was written before the export began, oldest first, a page at a time: no more is held. */
   async *export(filter: EventFilter): AsyncGenerator<readonly EventRow[]> {
     const until = Math.min(filter.until ?? Infinity, Date.now() + 1);

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { Inject, Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationShutdown } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
 import { AttemptLimit } from '../access/attempt-limit.js';
@@ -21,7 +20,7 @@ const BATCH = 200;
 const WRITE_AFTER_MS = 250;
 /** What came before `/authorize` is remembered for this long, by this process only. */
 const PRELUDE_MS = 900_000;
-/** Traces that begin with a failure, of one address in a minute: anybody can be refused as often as they like. */
+/** Failures of one address in a minute that belong to no attempt: anybody can be refused as often as they like. */
 const FAILED_STARTS = { max: 30, seconds: 60 };
 
 /** Where a sign-in can stand. */
@@ -102,12 +101,18 @@ export class Flows implements BeforeApplicationShutdown, OnApplicationShutdown {
     ]);
   }
 
-  /** A step before there is an attempt: discovery by an address, registration of a client. One that fails is the end, and a trace of its own. */
+  /**
+   * A failure of what may belong to no attempt at all: anybody can bring it about, so a trace is written for a few of each address only.
+   * @returns false: the address had its share, nothing is written
+   */
+  stray(reference: string, step: FlowStep): boolean {
+    if (this.#failedStarts.count(limitKey(step.ip ?? '')) !== null) return false;
+    this.step(reference, step);
+    return true;
+  }
+
+  /** A step before there is an attempt: discovery by an address, registration of a client. */
   early(step: FlowStep): void {
-    if (step.outcome !== undefined && step.outcome !== 'ok') {
-      if (this.#failedStarts.count(limitKey(step.ip ?? '')) === null) this.step(randomBytes(6).toString('hex'), step);
-      return;
-    }
     const key = step.clientId ? `client ${step.clientId}` : callerKey(step.ip, step.traits?.userAgent);
     const before = step.clientId ? this.#take(callerKey(step.ip, step.traits?.userAgent)) : [];
     const steps = [...(this.#prelude.get(key) ?? []), ...before];
@@ -193,6 +198,7 @@ function outcomeAfter({ step, outcome = 'ok', clientId = null }: FlowStep): stri
 }
 
 // A step noted while its person was being erased must not bring their id back.
+// A sign-in that ended well stays so when its page is loaded once more; only its code can still spoil it, see `stepOfGrant`.
 function upsertFlow(reference: string, step: FlowStep, now: number): Statement {
   const recognised = step.traits ? recogniseClient({ clientId: step.clientId, ...step.traits }) : null;
   return sql`INSERT INTO flow (id, reference, client_id, recognised, user_id, grant_id, provider, ip, outcome, failed_check, updated_at)
@@ -201,7 +207,8 @@ function upsertFlow(reference: string, step: FlowStep, now: number): Statement {
       client_id = COALESCE(excluded.client_id, flow.client_id), recognised = COALESCE(flow.recognised, excluded.recognised),
       user_id = COALESCE(excluded.user_id, flow.user_id), grant_id = COALESCE(excluded.grant_id, flow.grant_id),
       provider = COALESCE(excluded.provider, flow.provider), ip = COALESCE(excluded.ip, flow.ip),
-      outcome = excluded.outcome, failed_check = excluded.failed_check, updated_at = excluded.updated_at`;
+      outcome = CASE WHEN flow.outcome = 'done' THEN flow.outcome ELSE excluded.outcome END,
+      failed_check = CASE WHEN flow.outcome = 'done' THEN flow.failed_check ELSE excluded.failed_check END, updated_at = excluded.updated_at`;
 }
 
 // In a SELECT list Postgres takes a bare parameter for text.

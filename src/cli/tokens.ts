@@ -52,7 +52,7 @@ export async function listTokens(env: Environment, { json }: { json?: boolean })
 
 /** Ends a token; running servers hear of it within a second. */
 export async function revokeToken(env: Environment, id: string): Promise<void> {
-  const done = await withTokens(env, (tokens) => tokens.revoke(id, ACTOR));
+  const done = await withTokens(env, (tokens) => tokens.revoke(id, { actor: ACTOR }));
   if (!done) throw new CommandFailed(`no live token has the id ${id}; see: gatehouse token list`);
   print(`revoked ${id}`);
 }

@@ -86,7 +86,7 @@ export class McpHooks {
     }
     if (method === 'POST' && !isJsonContentType(headers['content-type']))
       return refuse(reply, 415, 'Content-Type must be application/json', INVALID_REQUEST_CODE);
-    admit(raw, decision.principal);
+    admit(raw, decision.principal, request.id);
     this.streams.watch(reply.raw, decision.principal);
     return undefined;
   }

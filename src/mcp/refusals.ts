@@ -10,7 +10,7 @@ import { STEP_UP_LINKS, stepUpWords, type StepUpLinks, type WantedScopes } from 
 import { answer, type Exchange } from './exchange.js';
 import { errorBody, idOf, messagesOf } from './json-rpc.js';
 import type { Lacking } from './policy.js';
-import type { AdmittedRequest } from './request-caller.js';
+import { type AdmittedRequest, callerOf } from './request-caller.js';
 
 /** Who lacks what. `legacy`: the client speaks a protocol of 2025. */
 interface Shortfall {
@@ -72,6 +72,7 @@ export class Refusals {
         grantId: principal.grantId,
         provider: principal.via,
         ip: this.addresses.of(request),
+        reference: callerOf(request.auth).reference,
         detail: { ...denied, ...(isPersonal ? { token: principal.tokenId } : {}) },
       })
       .catch((fault: unknown) => this.#log.warn(`an event was not written: ${String(fault)}`));

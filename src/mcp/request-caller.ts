@@ -8,7 +8,11 @@ import { messagesOf } from './json-rpc.js';
 export class RequestCaller {
   #body: unknown;
 
-  constructor(readonly principal: Principal) {}
+  /** @param reference the id of the request in the log, for Events */
+  constructor(
+    readonly principal: Principal,
+    readonly reference: string,
+  ) {}
 
   /** The parsed body, once it has been read. */
   carry(body: unknown): void {
@@ -30,13 +34,13 @@ export class RequestCaller {
 export type AdmittedRequest = IncomingMessage & { auth?: AuthInfo };
 
 /** Notes on the raw request who calls, in the form the SDK passes on. The token itself is left out: tools never see it. */
-export function admit(request: AdmittedRequest, principal: Principal): void {
+export function admit(request: AdmittedRequest, principal: Principal, reference: string): void {
   request.auth = {
     token: '',
     clientId: principal.client,
     scopes: [...principal.scopes],
     expiresAt: principal.expiresAt ?? Number.MAX_SAFE_INTEGER,
-    extra: { caller: new RequestCaller(principal) },
+    extra: { caller: new RequestCaller(principal, reference) },
   };
 }
 

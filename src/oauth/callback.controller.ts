@@ -1,14 +1,12 @@
-import { Controller, Get, Inject, Logger, Param, Req, Res, type Type, UseFilters } from '@nestjs/common';
+import { Controller, Get, Inject, Param, Req, Res, type Type, UseFilters } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Settings } from '../config/settings.js';
-import { errorPage, expiredPage } from './pages/error.page.js';
-import type { Page } from './pages/layout.js';
 import { PAGE_ROUTE } from './pages/page-hooks.js';
 import { PageFilter } from './pages/page.filter.js';
-import { newReference } from './pages/reference.js';
-import { sendOn, sendPage } from './pages/send-page.js';
-import { type CallbackFault, SignIn } from './sign-in.js';
+import { sendOn } from './pages/send-page.js';
+import { SignIn } from './sign-in.js';
+import { SignInRefusals } from './sign-in-refusals.js';
 
 /**
  * The controller of the redirect URIs registered upstream: `/callback/<provider id>`, and the paths that a FastMCP configuration registered
@@ -20,9 +18,10 @@ export function callbackController(settings: Settings): Type {
   @Controller()
   @UseFilters(PageFilter)
   class CallbackController {
-    readonly #log = new Logger('Callback');
-
-    constructor(@Inject(SignIn) private readonly signIn: SignIn) {}
+    constructor(
+      @Inject(SignIn) private readonly signIn: SignIn,
+      @Inject(SignInRefusals) private readonly refusals: SignInRefusals,
+    ) {}
 
     @RouteConfig(PAGE_ROUTE)
     @Get(['/callback/:provider', ...special.keys()])
@@ -38,25 +37,8 @@ export function callbackController(settings: Settings): Type {
         sendOn(reply, end.continueAt);
         return;
       }
-      const reference = newReference();
-      this.#log.warn(`${reference}: callback of ${provider ?? 'no provider'} refused: ${end.fault}`);
-      sendPage(reply, faultPage(end.fault, reference));
+      await this.refusals.callback(request, reply, { ...end, provider: provider ?? null });
     }
   }
   return CallbackController;
-}
-
-function faultPage(fault: CallbackFault, reference: string): Page {
-  if (fault === 'over') return expiredPage(reference);
-  return errorPage({
-    status: 400,
-    title: fault === 'foreign' ? 'This sign-in did not begin here' : 'This sign-in began in another browser',
-    what:
-      fault === 'foreign'
-        ? 'Somebody sent your browser here with an answer that this server never asked for. Nothing was done.'
-        : 'The approval was given in another browser, or this browser does not keep cookies. Nothing was done.',
-    remedy:
-      'If you were connecting an application, go back to it and connect again, in this browser, with cookies allowed.',
-    reference,
-  });
 }

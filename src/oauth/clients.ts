@@ -10,7 +10,7 @@ import type { ClientMetadata } from '../protocol/client-metadata.js';
 import { sha256 } from '../protocol/token.js';
 import { ClientRow } from './client.entity.js';
 import { clientHash } from './consents.js';
-import { eventsOfEnds } from './grants.js';
+import { eventOfStanding } from './grant-events.js';
 
 /** Clients that registered themselves and were never used; more are refused until some are reaped. */
 export const UNUSED_CEILING = 10_000;
@@ -29,6 +29,15 @@ export interface Registered {
   readonly row: ClientRow;
   /** undefined: the Client has none. */
   readonly secret?: string | undefined;
+}
+
+/** Who changes a Client, and from where; for Events. */
+export interface ChangedBy {
+  /** A User id or `admin-token`. */
+  readonly actor: string;
+  readonly ip?: string;
+  /** Of the request, in the log. */
+  readonly reference?: string;
 }
 
 /** MCP client applications: registered by themselves, described by a metadata document, or made by an administrator. */
@@ -50,7 +59,7 @@ export class Clients {
    * Registers a Client; the same metadata of a `none` client gets the same Client (real-clients R4).
    * @throws RegistrationFull
    */
-  async register(metadata: ClientMetadata, from: { ip?: string | undefined }): Promise<Registered> {
+  async register(metadata: ClientMetadata, from: { ip?: string; reference?: string }): Promise<Registered> {
     const isPublic = metadata.token_endpoint_auth_method === 'none';
     const fingerprint = isPublic ? sha256(JSON.stringify(metadata)) : null;
     const known = await this.#findByFingerprint(fingerprint);
@@ -73,7 +82,7 @@ export class Clients {
   /** A Client that an administrator makes: approved from the start. */
   async create(
     metadata: ClientMetadata,
-    by: { actor: string; ip?: string; note?: string | null; allowedScopes?: string[] | null },
+    by: ChangedBy & { note?: string | null; allowedScopes?: string[] | null },
   ): Promise<Registered> {
     const { note = null, allowedScopes = null } = by;
     return this.#insert(
@@ -120,16 +129,16 @@ export class Clients {
   }
 
   /**
-   * Changes a Client; blocking cuts off its Tokens at once, approving makes it trusted.
+   * Changes a Client. Any other status than `active` suspends its Grants at once and everywhere, `active` gives them back and makes it trusted.
    * @returns null: unknown, or `version` is not the current one (null: any)
    */
   async change(
     id: string,
     wanted: Partial<Pick<ClientRow, 'status' | 'note' | 'allowedScopes'>> & { metadata?: ClientMetadata },
-    by: { actor: string; ip?: string; version: number | null },
+    { version, ...by }: ChangedBy & { version: number | null },
   ): Promise<ClientRow | null> {
     const row = await this.find(id);
-    if (!row || (by.version !== null && by.version !== row.version)) return null;
+    if (!row || (version !== null && version !== row.version)) return null;
     const { metadata, ...rest } = wanted;
     const set: Partial<ClientRow> = {
       ...rest,
@@ -140,40 +149,16 @@ export class Clients {
       version: row.version + 1,
     };
     const update = expecting(1, this.database.update(ClientRow, set, { id, version: row.version }));
-    const type =
-      wanted.status && wanted.status !== row.status ? `client.${STATUS_VERBS[wanted.status]}` : 'client.changed';
-    const statements = [
-      update,
-      this.events.record({
-        type,
-        actor: by.actor,
-        clientId: id,
-        ip: by.ip,
-        detail: { version: row.version + 1, changed: Object.keys(wanted) },
-      }),
-    ];
-    // Verified tokens are remembered with the scopes they had.
-    if (wanted.status === 'blocked' || wanted.status === 'pending' || wanted.allowedScopes !== undefined)
-      await this.revocations.revoke([{ kind: 'client', id }], statements);
-    else await this.database.commit(statements);
+    const detail = { version: row.version + 1, changed: Object.keys(wanted) };
+    const isStanding = wanted.status !== undefined && wanted.status !== row.status;
+    const event = isStanding
+      ? eventOfStanding({ ...standingOf(row.status, wanted.status!), clientId: id, detail, ...by })
+      : this.events.record({ type: 'client.changed', clientId: id, detail, ...by });
+    // Verified tokens are remembered with the scopes they had, and refused ones are remembered too.
+    if (isStanding || wanted.allowedScopes !== undefined)
+      await this.revocations.revoke([{ kind: 'client', id }], [update, event]);
+    else await this.database.commit([update, event]);
     return Object.assign(row, set);
-  }
-
-  /** Forgets a Client with its Grants, Tokens and consents: its next `/token` says 401 `invalid_client`, and SDKs register again. */
-  async remove(id: string, by: { actor: string; ip?: string }): Promise<boolean> {
-    if (!(await this.find(id))) return false;
-    await this.revocations.revoke(
-      [{ kind: 'client', id }],
-      [
-        eventsOfEnds({ clientId: id }, { ...by, reason: 'client-removed' }),
-        sql`UPDATE oauth_grant SET revoked_at = ${now()} WHERE client_id = ${id} AND revoked_at IS NULL`,
-        sql`DELETE FROM oauth_token WHERE client_id = ${id}`,
-        sql`DELETE FROM oauth_consent WHERE client_id = ${id}`,
-        this.database.remove(ClientRow, { id }),
-        this.events.record({ type: 'client.removed', actor: by.actor, clientId: id, ip: by.ip }),
-      ],
-    );
-    return true;
   }
 
   async #findByFingerprint(fingerprint: string | null): Promise<ClientRow | null> {
@@ -204,7 +189,7 @@ export class Clients {
       note?: string | null;
       allowedScopes?: string[] | null;
     },
-    by: { actor: string | null; ip?: string | undefined },
+    by: { actor: string | null; ip?: string; reference?: string },
   ): Promise<Registered> {
     const hasSecret = metadata.token_endpoint_auth_method.startsWith('client_secret');
     const secret = hasSecret ? randomBytes(32).toString('base64url') : undefined;
@@ -224,6 +209,7 @@ export class Clients {
       actor: by.actor,
       clientId: row.id,
       ip: by.ip,
+      reference: by.reference,
       detail: { name: row.name, source: row.source, status: row.status, redirect_uris: [...metadata.redirect_uris] },
     });
     await this.database.commit([this.database.insert(ClientRow, row), event]);
@@ -241,7 +227,12 @@ export function hashOfClient(client: Pick<ClientRow, 'name' | 'metadata'>): stri
   return clientHash({ name: client.name, redirectUris: redirectUrisOf(client) });
 }
 
-const STATUS_VERBS = { active: 'approved', pending: 'suspended', blocked: 'blocked' } as const;
+/** What a change of status is called, and what it does to the Client's Grants: to a pending Client, whose Grants sleep already, as well. */
+function standingOf(before: ClientRow['status'], after: ClientRow['status']) {
+  if (after === 'blocked') return { type: 'client.blocked', counted: 'suspends' } as const;
+  if (after === 'pending') return { type: 'client.suspended', counted: 'suspends' } as const;
+  return { type: before === 'blocked' ? 'client.unblocked' : 'client.approved', counted: 'restores' } as const;
+}
 
 function secretOf(row: ClientRow): Record<string, unknown> {
   const secret = row.metadata['client_secret'];

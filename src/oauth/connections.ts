@@ -49,6 +49,8 @@ export class Connections {
       refused: ask.scopes.filter((name) => !scopes.includes(name)),
       resource: ask.resource,
       redirectUri: ask.redirectUri,
+      reference: ask.reference,
+      ip,
     });
     const subject = { ...this.asks.consentOf(ask, userId), scopes };
     const given = this.events.record({

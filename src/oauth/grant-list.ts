@@ -4,15 +4,16 @@ import { sql, type Statement } from '../persistence/statement.js';
 import { slice, type Key } from '../persistence/keyset.js';
 import { parseScope } from '../protocol/scope.js';
 
-/** Whether a Grant still opens something. */
-export type GrantStatus = 'active' | 'expired' | 'revoked';
+/** Whether a Grant still opens something. `suspended`: it opens nothing while its Client is blocked or waits for approval, and everything again after. */
+export type GrantStatus = 'active' | 'suspended' | 'expired' | 'revoked';
 
 /** Which Grants; every given one must fit. */
 export interface GrantFilter {
   readonly user?: string | undefined;
   readonly client?: string | undefined;
   readonly provider?: string | undefined;
-  readonly status?: GrantStatus | undefined;
+  /** `living`: active or suspended. */
+  readonly status?: GrantStatus | 'living' | undefined;
 }
 
 /** A Grant with the names of those it joins. Times are epoch seconds. */
@@ -25,8 +26,12 @@ export interface ListedGrant {
     readonly email: string | null;
     readonly status: 'active' | 'blocked' | null;
   };
-  /** `name` is null when the Client was deleted. */
-  readonly client: { readonly id: string; readonly name: string | null };
+  /** `name` and `status` are null when the Client was deleted. */
+  readonly client: {
+    readonly id: string;
+    readonly name: string | null;
+    readonly status: 'active' | 'pending' | 'blocked' | null;
+  };
   readonly provider: string | null;
   /** Granted at sign-in, and added later at a step-up link. */
   readonly scopes: readonly string[];
@@ -38,6 +43,8 @@ export interface ListedGrant {
   readonly lastUsedAt: number | null;
   readonly expiresAt: number;
   readonly revokedAt: number | null;
+  /** Of the sign-in that made it; null: unknown. */
+  readonly reference: string | null;
 }
 
 /** Grants as an administrator, or the person they belong to, looks through them. */
@@ -64,7 +71,7 @@ export class GrantList {
     limit: number,
   ): Promise<{ items: ListedGrant[]; next: Key | null }> {
     const { rows, more } = await slice<RawGrant>(this.database, {
-      from: sql`SELECT g.id, g.user_id, g.client_id, g.provider, g.scope, g.widened, g.resource, g.redirect_uri, g.created_at, g.expires_at, g.last_used_at, g.revoked_at, u.name AS user_name, u.email AS user_email, u.status AS user_status, c.name AS client_name FROM oauth_grant g LEFT JOIN gatehouse_user u ON u.id = g.user_id LEFT JOIN oauth_client c ON c.id = g.client_id`,
+      from: sql`SELECT g.id, g.user_id, g.client_id, g.provider, g.scope, g.widened, g.resource, g.redirect_uri, g.created_at, g.expires_at, g.last_used_at, g.revoked_at, g.reference, u.name AS user_name, u.email AS user_email, u.status AS user_status, c.name AS client_name, c.status AS client_status FROM oauth_grant g LEFT JOIN gatehouse_user u ON u.id = g.user_id LEFT JOIN oauth_client c ON c.id = g.client_id`,
       where,
       order: ['g.created_at', 'g.id'],
       after,
@@ -88,10 +95,12 @@ interface RawGrant {
   expires_at: number;
   last_used_at: number | null;
   revoked_at: number | null;
+  reference: string | null;
   user_name: string | null;
   user_email: string | null;
   user_status: 'active' | 'blocked' | null;
   client_name: string | null;
+  client_status: 'active' | 'pending' | 'blocked' | null;
 }
 
 function conditions({ user, client, provider, status }: GrantFilter): Statement[] {
@@ -102,7 +111,11 @@ function conditions({ user, client, provider, status }: GrantFilter): Statement[
     provider !== undefined && sql`g.provider = ${provider}`,
     status === 'revoked' && sql`g.revoked_at IS NOT NULL`,
     status === 'expired' && sql`g.revoked_at IS NULL AND g.expires_at <= ${now}`,
-    status === 'active' && sql`g.revoked_at IS NULL AND g.expires_at > ${now}`,
+    status === 'living' && sql`g.revoked_at IS NULL AND g.expires_at > ${now}`,
+    status === 'active' && sql`g.revoked_at IS NULL AND g.expires_at > ${now} AND c.status = 'active'`,
+    // By the few Clients that are not active, not through every Grant there is.
+    status === 'suspended' &&
+      sql`g.revoked_at IS NULL AND g.expires_at > ${now} AND g.client_id IN (SELECT id FROM oauth_client WHERE status <> 'active')`,
   ].filter((condition) => condition !== false);
 }
 
@@ -110,15 +123,22 @@ function grantOf(raw: RawGrant): ListedGrant {
   return {
     id: raw.id,
     user: { id: raw.user_id, name: raw.user_name, email: raw.user_email, status: raw.user_status },
-    client: { id: raw.client_id, name: raw.client_name },
+    client: { id: raw.client_id, name: raw.client_name, status: raw.client_status },
     provider: raw.provider,
     scopes: parseScope(`${raw.scope} ${raw.widened ?? ''}`),
     resource: raw.resource,
     redirectUri: raw.redirect_uri,
-    status: raw.revoked_at !== null ? 'revoked' : raw.expires_at <= Date.now() / 1000 ? 'expired' : 'active',
+    status: statusOf(raw),
     createdAt: raw.created_at,
     lastUsedAt: raw.last_used_at,
     expiresAt: raw.expires_at,
     revokedAt: raw.revoked_at,
+    reference: raw.reference,
   };
+}
+
+function statusOf(raw: RawGrant): GrantStatus {
+  if (raw.revoked_at !== null) return 'revoked';
+  if (raw.expires_at <= Date.now() / 1000) return 'expired';
+  return raw.client_status === 'active' ? 'active' : 'suspended';
 }

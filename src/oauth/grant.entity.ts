@@ -21,6 +21,8 @@ export class GrantRow {
   @Column('text') resource!: string;
   /** Where the Client took the code; null: unknown. */
   @Column('text', { name: 'redirect_uri', nullable: true }) redirectUri!: string | null;
+  /** Of the sign-in that made it: what its pages showed, and its trace is found by; null: made before references were kept. */
+  @Column('text', { nullable: true }) reference!: string | null;
   /** The engine's own members. */
   @Column({ ...json }) payload!: Record<string, unknown>;
   @Column({ name: 'created_at', ...seconds }) createdAt!: number;

@@ -26,6 +26,12 @@ export interface NewGrant {
   readonly resource: string;
   /** Where the Client takes the code, for lists of connections. */
   readonly redirectUri?: string | undefined;
+  /** The reference id of the sign-in that makes it. */
+  readonly reference: string;
+  /** Address of the person's browser. */
+  readonly ip: string;
+  /** No page asked: the person approved the same before. */
+  readonly remembered?: boolean;
 }
 
 /** Why a connection ends. */
@@ -35,6 +41,8 @@ export interface GrantEnd {
   /** For the Event: `client`, `user`, `admin`, `code-replayed`, `refresh-token-reused`, `upstream-dead`, … */
   readonly reason: string;
   readonly ip?: string | undefined;
+  /** Of the request that ended it, in the log. */
+  readonly reference?: string | undefined;
 }
 
 /** Connections: User × Client installation × scopes. */
@@ -63,6 +71,7 @@ export class Grants {
       widened: null,
       resource: grant.resource,
       redirectUri: grant.redirectUri ?? null,
+      reference: grant.reference,
       payload: enginePayload(grant, { iat: createdAt, exp: expiresAt }),
       createdAt,
       expiresAt,
@@ -76,7 +85,13 @@ export class Grants {
       clientId: grant.clientId,
       grantId: id,
       provider: grant.identity?.provider,
-      detail: { scope: grant.scopes.join(' '), resource: grant.resource },
+      ip: grant.ip,
+      reference: grant.reference,
+      detail: {
+        scope: grant.scopes.join(' '),
+        resource: grant.resource,
+        ...(grant.remembered ? { remembered: true } : {}),
+      },
     });
     return { id, statements: [row, event] };
   }
@@ -139,7 +154,7 @@ export class Grants {
     await Promise.all(living.map(({ id }) => this.revoke(id, end)));
   }
 
-  #end(row: GrantRow, { actor, reason, ip }: GrantEnd): Statement[] {
+  #end(row: GrantRow, { actor, reason, ip, reference }: GrantEnd): Statement[] {
     return [
       expecting(1, sql`UPDATE oauth_grant SET revoked_at = ${now()} WHERE id = ${row.id} AND revoked_at IS NULL`),
       sql`DELETE FROM oauth_token WHERE grant_id = ${row.id}`,
@@ -152,6 +167,8 @@ export class Grants {
         grantId: row.id,
         provider: row.provider,
         ip,
+        // A client that ends it, or the server itself, has none: then that of the sign-in.
+        reference: reference ?? row.reference,
         detail: { reason },
       }),
     ];
@@ -161,27 +178,6 @@ export class Grants {
 /** The account that a Grant was signed in with; null: unknown. */
 export function identityOf({ provider, subject }: Pick<GrantRow, 'provider' | 'subject'>): IdentityKey | null {
   return provider === null || subject === null ? null : { provider, subject };
-}
-
-/**
- * A statement that writes the Event of every living Grant of a person or of a Client, for a commit in which a later statement ends them all at once:
- * one statement, however many there are.
- */
-export function eventsOfEnds(
-  of: { userId: string } | { clientId: string },
-  { actor, reason, ip }: GrantEnd,
-): Statement {
-  const time = Date.now();
-  // Sorts after what was made before; the Grant's own id makes each of them another.
-  const prefix = `${timeId(time)}-`;
-  const detail = JSON.stringify({ reason });
-  return 'userId' in of
-    ? sql`INSERT INTO event (id, at, type, outcome, actor, user_id, client_id, grant_id, provider, ip, detail)
-        SELECT CAST(${prefix} AS text) || id, CAST(${time} AS bigint), 'grant.revoked', 'ok', CAST(${actor} AS text), user_id, client_id, id, provider, CAST(${ip ?? null} AS text), CAST(${detail} AS text)
-        FROM oauth_grant WHERE user_id = ${of.userId} AND revoked_at IS NULL AND expires_at > ${now()}`
-    : sql`INSERT INTO event (id, at, type, outcome, actor, user_id, client_id, grant_id, provider, ip, detail)
-        SELECT CAST(${prefix} AS text) || id, CAST(${time} AS bigint), 'grant.revoked', 'ok', CAST(${actor} AS text), user_id, client_id, id, provider, CAST(${ip ?? null} AS text), CAST(${detail} AS text)
-        FROM oauth_grant WHERE client_id = ${of.clientId} AND revoked_at IS NULL AND expires_at > ${now()}`;
 }
 
 /** A Grant as the engine stores it, without `jti`. */

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Revocations } from '../access/revocations.js';
 import { sql } from '../persistence/statement.js';
-import { eventsOfEnds } from './grants.js';
+import { eventsOfEnds } from './grant-events.js';
 
 /** What the authorization server keeps of a person. A Grant is touched before its Tokens: the other order deadlocks against `/token` on Postgres. */
 @Injectable()

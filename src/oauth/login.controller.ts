@@ -1,4 +1,4 @@
-import { Body, Controller, Get, Inject, Logger, Param, Post, Req, Res, UseFilters } from '@nestjs/common';
+import { Body, Controller, Get, Inject, Param, Post, Req, Res, UseFilters } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
@@ -13,14 +13,14 @@ import { BrowserCookies } from './browser-cookies.js';
 import { Connections } from './connections.js';
 import { Engine } from './engine/engine.js';
 import { type AskedFor, SignInAsk } from './sign-in-ask.js';
-import { errorPage, expiredPage, finishingPage } from './pages/error.page.js';
+import { errorPage, finishingPage } from './pages/error.page.js';
 import { PAGE_ROUTE } from './pages/page-hooks.js';
 import { PageFilter } from './pages/page.filter.js';
-import { newReference } from './pages/reference.js';
-import { refusedPage, waitingPage } from './pages/refused.page.js';
+import { refusedPage } from './pages/refused.page.js';
 import { sendOn, sendPage } from './pages/send-page.js';
 import { signInPage } from './pages/sign-in.page.js';
 import { SignIn } from './sign-in.js';
+import { SignInRefusals } from './sign-in-refusals.js';
 
 const form = z.object({
   csrf: z.string(),
@@ -47,8 +47,6 @@ const ERRORS = {
 @Controller(['login', 'consent'])
 @UseFilters(PageFilter)
 export class LoginController {
-  readonly #log = new Logger('Login');
-
   constructor(
     @Inject(Settings) private readonly settings: Settings,
     @Inject(Engine) private readonly engine: Engine,
@@ -60,6 +58,7 @@ export class LoginController {
     @Inject(Events) private readonly events: Events,
     @Inject(CallerAddresses) private readonly addresses: CallerAddresses,
     @Inject(Flows) private readonly flows: Flows,
+    @Inject(SignInRefusals) private readonly refusals: SignInRefusals,
   ) {}
 
   @Get(':uid')
@@ -80,7 +79,7 @@ export class LoginController {
   ): Promise<void> {
     const parsed = form.safeParse(body);
     if (!parsed.success || !this.cookies.isOwnForm(request, uid, parsed.data.csrf))
-      return this.#foreignForm(request, reply);
+      return this.refusals.foreignForm(request, reply, uid);
     const ask = await this.#ask(request, reply, uid);
     if (!ask) return;
     const { decision, provider, scope } = parsed.data;
@@ -101,7 +100,7 @@ export class LoginController {
     if (ask.settled) return this.#resume(request, reply, ask);
     const finished = await this.signIn.finished(request, uid);
     if (finished === 'pending') return sendPage(reply, finishingPage());
-    if (!finished) return this.#over(reply, 'no finished sign-in of this browser');
+    if (!finished) return this.refusals.over(request, reply, uid, 'no finished sign-in of this browser');
     const { outcome, attempt } = finished;
     if (outcome.kind === 'not-admitted') return this.#notAdmitted(request, reply, ask, outcome);
     if (outcome.kind !== 'signed-in') {
@@ -119,14 +118,9 @@ export class LoginController {
 
   async #ask(request: FastifyRequest, reply: FastifyReply, uid: string): Promise<AskedFor | null> {
     const ask = await this.asks.read(request, reply, uid);
-    if (!ask) {
-      this.#over(reply, 'unknown or ended Interaction, or another browser’s');
-      return null;
-    }
-    if (ask.client.status !== 'pending') return ask;
-    this.#log.warn(`${ask.reference}: client ${ask.client.id} waits for an administrator`);
-    this.#step(ask, request, { step: 'consent', outcome: 'refused', check: 'client-pending' });
-    sendPage(reply, waitingPage({ client: ask.client.name, reference: ask.reference }));
+    if (typeof ask === 'string') await this.refusals.unreadable(request, reply, uid, ask);
+    else if (ask.client.status === 'pending') await this.refusals.waiting(request, reply, ask);
+    else return ask;
     return null;
   }
 
@@ -152,9 +146,6 @@ export class LoginController {
       sendOn(reply, url?.href ?? ask.path);
     } catch (error) {
       if (!(error instanceof UpstreamUnavailable)) throw error;
-      this.#log.warn(`${ask.reference}: ${provider} cannot begin a sign-in: ${error.message}`);
-      await this.#event('login.failed', ask, request, { provider, outcome: 'failed', why: error.message });
-      this.#step(ask, request, { step: 'upstream', outcome: 'failed', check: 'upstream-unavailable', provider });
       await this.#refuse(request, reply, ERRORS.unavailable);
     }
   }
@@ -166,20 +157,30 @@ export class LoginController {
     approval: Parameters<Connections['make']>[1],
   ): Promise<void> {
     const grantId = await this.connections.make(ask, approval, this.addresses.of(request.raw));
-    if (!grantId) return this.#over(reply, 'finished in another tab a moment ago');
-    this.#step(ask, request, {
-      step: 'consent',
-      grantId,
-      userId: approval.userId,
-      provider: approval.identity?.provider,
-    });
+    if (!grantId)
+      return this.refusals.over(
+        request,
+        reply,
+        ask.uid,
+        'finished in another tab a moment ago, or the person was blocked',
+      );
+    const { userId, identity } = approval;
+    this.#step(ask, request, { step: 'consent', grantId, userId, provider: identity?.provider });
     await this.signIn.end(reply, ask.uid);
     reply.hijack();
     await this.engine.finish(request.raw, reply.raw, { accountId: approval.userId, grantId });
   }
 
   async #deny(request: FastifyRequest, reply: FastifyReply, ask: AskedFor): Promise<void> {
-    await this.#event('consent.denied', ask, request, { outcome: 'refused' });
+    await this.events.write({
+      type: 'consent.denied',
+      outcome: 'refused',
+      actor: ask.person?.id,
+      userId: ask.person?.id,
+      clientId: ask.client.id,
+      reference: ask.reference,
+      ip: this.addresses.of(request.raw),
+    });
     this.#step(ask, request, { step: 'consent', outcome: 'refused', check: 'consent-denied' });
     await this.signIn.end(reply, ask.uid);
     await this.#refuse(request, reply, ERRORS.denied);
@@ -221,52 +222,12 @@ export class LoginController {
     );
   }
 
-  #over(reply: FastifyReply, why: string): void {
-    const reference = newReference();
-    this.#log.warn(`${reference}: sign-in page refused: ${why}`);
-    sendPage(reply, expiredPage(reference));
-  }
-
-  #foreignForm(request: FastifyRequest, reply: FastifyReply): void {
-    const reference = newReference();
-    this.#log.warn(`${reference}: a form without this browser’s token, from ${request.headers.origin ?? 'no origin'}`);
-    sendPage(
-      reply,
-      errorPage({
-        status: 403,
-        title: 'This form was not filled in here',
-        what: 'It came without the cookie that ties it to your browser. Nothing was done.',
-        remedy: 'Allow cookies for this site, go back to your application and connect again.',
-        reference,
-      }),
-    );
-  }
-
   #step(ask: AskedFor, request: FastifyRequest, step: FlowStep): void {
     this.flows.step(ask.reference, {
       ...step,
       clientId: ask.client.id,
       ip: this.addresses.of(request.raw),
       traits: { clientId: ask.client.id, name: ask.client.name, redirectUris: [ask.redirectUri] },
-    });
-  }
-
-  async #event(
-    type: string,
-    ask: AskedFor,
-    request: FastifyRequest,
-    more: { provider?: string; outcome: 'refused' | 'failed'; why?: string },
-  ): Promise<void> {
-    await this.events.write({
-      type,
-      outcome: more.outcome,
-      actor: ask.person?.id,
-      userId: ask.person?.id,
-      clientId: ask.client.id,
-      provider: more.provider,
-      reference: ask.reference,
-      ip: this.addresses.of(request.raw),
-      detail: more.why === undefined ? null : { why: more.why },
     });
   }
 }

@@ -11,6 +11,7 @@ import { fixAuthorizationRequest, fixTokenRequest, namedClient } from './engine/
 import { oauthRoute, sendOauthError } from './oauth-hooks.js';
 import { tooManySignInsPage } from './pages/error.page.js';
 import { newReference } from './pages/reference.js';
+import { ResourceScopes } from './resource-scopes.js';
 import { sendPage } from './pages/send-page.js';
 import { OauthFilter } from './oauth.filter.js';
 
@@ -26,6 +27,7 @@ export class OauthController {
   constructor(
     @Inject(Settings) private readonly settings: Settings,
     @Inject(Engine) private readonly engine: Engine,
+    @Inject(ResourceScopes) private readonly scopes: ResourceScopes,
     @Inject(AdminIntrospection) private readonly adminIntrospection: AdminIntrospection,
     @Inject(CallerAddresses) private readonly addresses: CallerAddresses,
   ) {}
@@ -45,7 +47,7 @@ export class OauthController {
     }
     if (!this.#mayWrite(request, reply)) return;
     const asked = new URLSearchParams(queryOf(request));
-    const known = await this.engine.knownScopesFor(asked.get('client_id'));
+    const known = await this.scopes.knownFor(asked.get('client_id'));
     const query = fixAuthorizationRequest(asked, known, this.settings);
     request.raw.url = `/authorize?${query.toString()}`;
     await this.#handOver(request, reply);
@@ -74,7 +76,7 @@ export class OauthController {
     const clientId = namedClient(asked, request.headers.authorization);
     // The engine wants it in the form too, where RFC 9126 §2.1 has it; RFC 6749 §2.3.1 lets clients that authenticate leave it out.
     if (clientId !== null && !asked.has('client_id')) asked.set('client_id', clientId);
-    const known = await this.engine.knownScopesFor(clientId);
+    const known = await this.scopes.knownFor(clientId);
     const body = fixAuthorizationRequest(asked, known, this.settings);
     await this.#handOver(request, reply, { path: '/par', body: body.toString() });
   }

@@ -15,13 +15,18 @@ import { Browsers } from './browsers.js';
 import { callbackController } from './callback.controller.js';
 import { CimdDocuments } from './cimd-documents.js';
 import { ClientList } from './client-list.js';
+import { ClientRemoval } from './client-removal.js';
 import { Clients } from './clients.js';
 import { Connections } from './connections.js';
 import { Consents } from './consents.js';
 import { AuthorizeErrors } from './engine/authorize-errors.js';
+import { DocumentClients } from './engine/document-clients.js';
 import { Engine } from './engine/engine.js';
+import { ProviderFactory } from './engine/provider-factory.js';
+import { RememberedGrants } from './engine/remembered-grants.js';
 import { SignInTraces } from './engine/sign-in-traces.js';
 import { TokenRequests } from './engine/token-requests.js';
+import { TokenTraces } from './engine/token-traces.js';
 import { GrantList } from './grant-list.js';
 import { Grants } from './grants.js';
 import { OauthHoldings } from './holdings.js';
@@ -35,9 +40,11 @@ import { OwnTokens } from './own-tokens.verifier.js';
 import { PageHooks } from './pages/page-hooks.js';
 import { RegistrationController } from './registration.controller.js';
 import { Resealing } from './resealing.js';
+import { ResourceScopes } from './resource-scopes.js';
 import { SignInAsk } from './sign-in-ask.js';
 import { SignIn } from './sign-in.js';
 import { SignedInIdentity } from './signed-in-identity.js';
+import { SignInRefusals } from './sign-in-refusals.js';
 import { SigningKeys } from './signing-keys.js';
 import { Tokens } from './tokens.js';
 import { UpstreamFarewells } from './upstream-farewells.js';
@@ -50,6 +57,7 @@ const stores: Provider[] = [
   Browsers,
   CimdDocuments,
   ClientList,
+  ClientRemoval,
   Clients,
   Consents,
   GrantList,
@@ -63,19 +71,24 @@ const stores: Provider[] = [
   UpstreamTokenVault,
   Verdicts,
 ];
-const walk: Provider[] = [BrowserCookies, Connections, PageHooks, SignIn, SignInAsk];
+const walk: Provider[] = [BrowserCookies, Connections, PageHooks, SignIn, SignInAsk, SignInRefusals];
 const upstream: Provider[] = [FreshUpstreamTokens, { provide: UPSTREAM_TOKENS, useExisting: FreshUpstreamTokens }];
 const server: Provider[] = [
   Admission,
   AdminIntrospection,
   AuthorizeErrors,
+  DocumentClients,
   DpopProofs,
   Engine,
   OauthUpkeep,
   OwnTokens,
+  ProviderFactory,
+  RememberedGrants,
   Resealing,
+  ResourceScopes,
   SignInTraces,
   TokenRequests,
+  TokenTraces,
 ];
 
 /** Metadata of the protected resource, and, where people can log in, the authorization server with its pages. */

@@ -1,8 +1,9 @@
-import { All, Body, Controller, Inject, Req, Res, UseFilters } from '@nestjs/common';
+import { All, Body, Controller, Inject, Logger, Req, Res, UseFilters } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AttemptLimit } from '../access/attempt-limit.js';
 import { CallerAddresses, limitKey } from '../access/caller-address.js';
+import { Events } from '../audit/events.js';
 import { Flows } from '../audit/flows.js';
 import { Settings } from '../config/settings.js';
 import { isFault, readClientMetadata, type ClientMetadata } from '../protocol/client-metadata.js';
@@ -10,6 +11,7 @@ import { Clients, RegistrationFull, type Registered } from './clients.js';
 import { Engine } from './engine/engine.js';
 import { oauthRoute, sendOauthError } from './oauth-hooks.js';
 import { OauthFilter } from './oauth.filter.js';
+import { newReference } from './pages/reference.js';
 
 /** Registrations of one address, a minute; hosted clients register repeatedly from few addresses. */
 const PER_MINUTE = 60;
@@ -18,6 +20,7 @@ const PER_MINUTE = 60;
 @Controller()
 @UseFilters(OauthFilter)
 export class RegistrationController {
+  readonly #log = new Logger('Registration');
   readonly #limit = new AttemptLimit({ max: PER_MINUTE, seconds: 60 });
 
   constructor(
@@ -26,6 +29,7 @@ export class RegistrationController {
     @Inject(Engine) private readonly engine: Engine,
     @Inject(CallerAddresses) private readonly addresses: CallerAddresses,
     @Inject(Flows) private readonly flows: Flows,
+    @Inject(Events) private readonly events: Events,
   ) {}
 
   @All('register')
@@ -33,7 +37,7 @@ export class RegistrationController {
   async register(@Req() request: FastifyRequest, @Res() reply: FastifyReply, @Body() body: unknown): Promise<void> {
     const ip = this.addresses.of(request.raw);
     if (this.settings.values.registration === 'closed') {
-      this.flows.early({ step: 'registration', outcome: 'refused', check: 'registration-closed', ip });
+      await this.#noteRefused(request, 'registration-closed', 'registration is closed');
       return sendOauthError(reply, 403, {
         error: 'access_denied',
         error_description: 'clients are registered by an administrator here',
@@ -41,27 +45,25 @@ export class RegistrationController {
     }
     const wait = this.settings.values.rateLimits ? this.#limit.count(limitKey(ip)) : null;
     if (wait !== null) return tooMany(reply, wait);
-    if (!/^application\/([a-z0-9.-]+\+)?json\b/i.test(request.headers['content-type'] ?? ''))
+    if (!/^application\/([a-z0-9.-]+\+)?json\b/i.test(request.headers['content-type'] ?? '')) {
+      await this.#noteRefused(request, 'registration-metadata', 'the body is not JSON');
       return sendOauthError(reply, 400, {
         error: 'invalid_client_metadata',
         error_description: 'the body must be JSON, with Content-Type: application/json',
       });
+    }
     const metadata = readClientMetadata(body);
     if (isFault(metadata)) {
-      this.flows.early({
-        step: 'registration',
-        outcome: 'refused',
-        check: 'registration-metadata',
-        ip,
-        detail: { why: metadata.description },
-      });
+      await this.#noteRefused(request, 'registration-metadata', metadata.description);
       return sendOauthError(reply, 400, { error: metadata.error, error_description: metadata.description });
     }
     const fault = await this.engine.faultOfClient({ ...metadata });
-    if (fault !== null)
+    if (fault !== null) {
+      await this.#noteRefused(request, 'registration-metadata', fault);
       return sendOauthError(reply, 400, { error: 'invalid_client_metadata', error_description: fault });
+    }
     try {
-      const registered = await this.clients.register(metadata, { ip });
+      const registered = await this.clients.register(metadata, { ip, reference: request.id });
       this.flows.early({
         step: 'registration',
         clientId: registered.row.id,
@@ -80,6 +82,23 @@ export class RegistrationController {
       if (!(error instanceof RegistrationFull)) throw error;
       tooMany(reply, error.retryAfter);
     }
+  }
+
+  /** A registration that is refused is the end: a trace and an Event of its own. */
+  async #noteRefused(request: FastifyRequest, check: string, why: string): Promise<void> {
+    const ip = this.addresses.of(request.raw);
+    const reference = newReference();
+    this.#log.warn(`${reference}: registration refused: ${why}`);
+    const traits = { userAgent: request.headers['user-agent'] };
+    const step = { step: 'registration', outcome: 'refused', check, ip, traits, detail: { why } } as const;
+    if (!this.flows.stray(reference, step)) return;
+    await this.events.write({
+      type: 'client.registration_refused',
+      outcome: 'refused',
+      ip,
+      reference,
+      detail: { check, why },
+    });
   }
 }
 

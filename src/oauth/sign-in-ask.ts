@@ -42,6 +42,9 @@ export interface AskedFor {
   readonly settled: string | null;
 }
 
+/** Why there is nothing to ask a person; names of `remedies.ts`. */
+export type UnreadableAsk = 'request-expired' | 'unknown-client' | 'client-blocked';
+
 /** Reads what an Interaction asks for, and says which part of it is up to the person. */
 @Injectable()
 export class SignInAsk {
@@ -57,12 +60,13 @@ export class SignInAsk {
     @Inject(UpstreamScopes) private readonly upstreamScopes: UpstreamScopes,
   ) {}
 
-  /** null: the Interaction is unknown, over, another browser's, or its Client is gone. */
-  async read(request: FastifyRequest, reply: FastifyReply, uid: string): Promise<AskedFor | null> {
+  /** `request-expired`: the Interaction is unknown, over, or another browser's. */
+  async read(request: FastifyRequest, reply: FastifyReply, uid: string): Promise<AskedFor | UnreadableAsk> {
     const interaction = await this.engine.interactionDetails(request.raw, reply.raw);
-    if (!interaction || interaction.uid !== uid) return null;
+    if (!interaction || interaction.uid !== uid) return 'request-expired';
     const client = await this.clients.find(String(interaction.params['client_id']));
-    if (!client || client.status === 'blocked') return null;
+    if (!client) return 'unknown-client';
+    if (client.status === 'blocked') return 'client-blocked';
     const asked = {
       uid,
       reference: referenceOf(uid),

@@ -1,21 +1,21 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { CallerAddresses } from '../access/caller-address.js';
+import { EventList } from '../audit/event-list.js';
 import { Events } from '../audit/events.js';
 import { type FlowStep, Flows } from '../audit/flows.js';
 import { Settings } from '../config/settings.js';
-import { LoginRefused, UpstreamUnavailable, type LoginProvider } from '../providers/contract.js';
+import { type LoginAsk, type LoginProvider, LoginRefused, UpstreamUnavailable } from '../providers/contract.js';
 import { Providers } from '../providers/providers.js';
+import { blamesOurRegistration } from '../providers/upstream-errors.js';
 import { UpstreamScopes } from '../providers/upstream-scopes.js';
 import { accountOf, PersonBlocked, Users } from '../users/users.js';
 import { Attempts, randomValue, type Attempt, type Finished, type Outcome } from './attempts.js';
 import { BrowserCookies } from './browser-cookies.js';
+import type { CallbackFault } from './sign-in-refusals.js';
 
 /** What a sign-in at a provider is for; see `Attempt`. */
 export type NewAttempt = Omit<Attempt, 'memo'>;
-
-/** Why a callback cannot be worked on. Safe to show. */
-export type CallbackFault = 'foreign' | 'over' | 'other-browser';
 
 /**
  * The walk to a provider and back, for an Interaction or for the account page: `begin` sends the browser away, `takeCallback` ends the upstream leg,
@@ -33,6 +33,7 @@ export class SignIn {
     @Inject(BrowserCookies) private readonly cookies: BrowserCookies,
     @Inject(Users) private readonly users: Users,
     @Inject(Events) private readonly events: Events,
+    @Inject(EventList) private readonly eventList: EventList,
     @Inject(CallerAddresses) private readonly addresses: CallerAddresses,
     @Inject(Flows) private readonly flows: Flows,
   ) {}
@@ -49,7 +50,10 @@ export class SignIn {
     const scopes = this.upstreamScopes.of(provider.id);
     const { chooseAccount } = ask;
     const callbackUrl = this.settings.callbackUrl(provider.id);
-    const { url, memo } = await provider.start({ state, callbackUrl, scopes, chooseAccount });
+    const { url, memo } = await this.#start(provider, ask, {
+      request,
+      with: { state, callbackUrl, scopes, chooseAccount },
+    });
     const binding = this.cookies.bind(request, reply, ask.subject);
     await this.attempts.open({ ...ask, memo }, { state, binding });
     this.#step(ask, { step: 'upstream' }, request);
@@ -58,30 +62,30 @@ export class SignIn {
 
   /**
    * Ends the upstream leg. State and cookie are checked before `error` or `code` is read; the state is taken once.
-   * @returns where to go on, or why not
+   * @returns where to go on, or why not and in which sign-in; `reference` null: in none
    */
   async takeCallback(
     request: FastifyRequest,
     providerId: string,
-  ): Promise<{ continueAt: string } | { fault: CallbackFault }> {
+  ): Promise<{ continueAt: string } | { fault: CallbackFault; reference: string | null }> {
     const callback = new URL(request.raw.url ?? '', this.settings.publicUrl);
     const states = callback.searchParams.getAll('state');
     const [state] = states;
-    if (!state || states.length !== 1) return { fault: 'foreign' };
+    if (!state || states.length !== 1) return { fault: 'foreign', reference: null };
     const attempt = await this.attempts.find(state);
     if (!attempt) {
       const earlier = await this.attempts.takenBy(state, (subject) => this.cookies.binding(request, subject));
-      return earlier ? { continueAt: earlier.continueAt } : { fault: 'over' };
+      return earlier ? { continueAt: earlier.continueAt } : { fault: 'over', reference: null };
     }
     const provider = this.providers.login(providerId);
-    if (!provider || attempt.provider !== providerId) return { fault: 'foreign' };
+    if (!provider || attempt.provider !== providerId) return { fault: 'foreign', reference: null };
     const binding = this.cookies.binding(request, attempt.subject);
     if (!binding || !(await this.attempts.take(state, binding))) {
       await this.#note(attempt, request, {
         why: 'the callback came without the cookie of the browser that approved',
         check: 'other-browser',
       });
-      return { fault: 'other-browser' };
+      return { fault: 'other-browser', reference: attempt.reference };
     }
     await this.attempts.close(state, await this.#finish(provider, { attempt, callback, request }));
     return { continueAt: attempt.continueAt };
@@ -99,6 +103,20 @@ export class SignIn {
     await this.attempts.forget(subject);
   }
 
+  async #start(
+    provider: LoginProvider,
+    ask: NewAttempt,
+    { request, with: facts }: { request: FastifyRequest; with: LoginAsk },
+  ): ReturnType<LoginProvider['start']> {
+    try {
+      return await provider.start(facts);
+    } catch (error) {
+      if (error instanceof UpstreamUnavailable)
+        await this.#note(ask, request, { step: 'upstream', why: error.message, check: 'upstream-unavailable' });
+      throw error;
+    }
+  }
+
   async #finish(
     provider: LoginProvider,
     { attempt, callback, request }: { attempt: Attempt; callback: URL; request: FastifyRequest },
@@ -112,7 +130,8 @@ export class SignIn {
         return { kind: 'refused', reason: error.reason };
       }
       const why = error instanceof UpstreamUnavailable ? error.message : 'internal error';
-      await this.#note(attempt, request, { why, check: 'upstream-unavailable' });
+      const check = blamesOurRegistration(error) ? 'upstream-configuration' : 'upstream-unavailable';
+      await this.#note(attempt, request, { why, check });
       if (error instanceof UpstreamUnavailable) return { kind: 'unavailable' };
       this.#log.error(`${attempt.reference}: ${error instanceof Error ? error.stack : String(error)}`);
       return { kind: 'failed' };
@@ -131,20 +150,33 @@ export class SignIn {
     } catch (error) {
       if (!(error instanceof LoginRefused)) throw error;
       this.#log.warn(`${attempt.reference}: ${provider.id} account not let in: ${error.reason}`);
-      const check = error instanceof PersonBlocked ? 'user-blocked' : 'not-admitted';
-      this.#step(attempt, { step: 'callback', outcome: 'refused', check }, request);
+      await this.#noteRefused(attempt, request, error);
       return { kind: 'not-admitted', account: accountOf(identity), reason: error.reason, provider: provider.label };
     }
   }
 
+  /** Somebody proved who they are and is not let in; the Event is written by `Users`. */
+  async #noteRefused(attempt: Attempt, request: FastifyRequest, error: LoginRefused): Promise<void> {
+    const step = { step: 'callback', outcome: 'refused' } as const;
+    if (!(error instanceof PersonBlocked)) return this.#step(attempt, { ...step, check: 'not-admitted' }, request);
+    const { userId } = error;
+    const block = await this.eventList.latest({ type: 'user.blocked', user: userId });
+    this.#step(attempt, { ...step, check: 'user-blocked', userId, detail: { ...block } }, request);
+  }
+
   async #note(
-    attempt: Attempt,
+    attempt: NewAttempt,
     request: FastifyRequest,
-    { why, check, outcome = 'failed' }: { why: string; check: string; outcome?: 'refused' | 'failed' },
+    {
+      why,
+      check,
+      step = 'callback',
+      outcome = 'failed',
+    }: { why: string; check: string; step?: 'upstream' | 'callback'; outcome?: 'refused' | 'failed' },
   ): Promise<void> {
     const { provider, clientId, reference } = attempt;
     this.#log.warn(`${reference}: sign-in with ${provider} ${outcome}: ${why}`);
-    this.#step(attempt, { step: 'callback', outcome, check, detail: { why } }, request);
+    this.#step(attempt, { step, outcome, check, detail: { why } }, request);
     const ip = this.addresses.of(request.raw);
     await this.events.write({ type: 'login.failed', outcome, provider, clientId, reference, ip, detail: { why } });
   }

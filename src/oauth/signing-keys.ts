@@ -15,6 +15,13 @@ export const ANNOUNCED_SECONDS = 120;
 /** An old key is published this many seconds after its successor signs: longer than any ID token lives. */
 export const KEPT_SECONDS = 86_400;
 
+/** Who rotates, and from where; for the Event. */
+interface RotatedBy {
+  readonly actor: string;
+  readonly ip?: string;
+  readonly reference?: string;
+}
+
 /** A key as administrators see it. */
 export interface SigningKey {
   readonly kid: string;
@@ -66,9 +73,9 @@ export class SigningKeys {
    * A new key: published at once, signing after `ANNOUNCED_SECONDS`; the old one stays published for a day after that.
    * @returns the new key; of two rotations at once both get the same
    */
-  async rotate(actor: string): Promise<SigningKey> {
+  async rotate(by: RotatedBy): Promise<SigningKey> {
     const newest = (await this.#live()).find(({ slot }) => slot === 'newest');
-    await this.#add(newest ?? null, newest ? now() + ANNOUNCED_SECONDS : now(), actor);
+    await this.#add(newest ?? null, newest ? now() + ANNOUNCED_SECONDS : now(), by);
     for (const listener of this.#listeners) await listener();
     return (await this.all())[0]!;
   }
@@ -79,7 +86,7 @@ export class SigningKeys {
     return rows.filter(({ expiresAt }) => expiresAt === null || expiresAt > time);
   }
 
-  async #add(before: SigningKeyRow | null, signsFrom: number, actor = 'system'): Promise<void> {
+  async #add(before: SigningKeyRow | null, signsFrom: number, by: RotatedBy = { actor: 'system' }): Promise<void> {
     const kid = randomBytes(9).toString('base64url');
     const { privateKey } = await generateKeyPair(ALG, { extractable: true });
     const jwk = { ...(await exportJWK(privateKey)), kid, alg: ALG, use: 'sig' };
@@ -98,7 +105,7 @@ export class SigningKeys {
       await this.database.commit([
         ...(retire ?? []),
         this.database.insert(SigningKeyRow, { ...row, createdAt: now(), signsFrom, expiresAt: null }),
-        this.events.record({ type: 'key.created', actor, detail: { kid } }),
+        this.events.record({ type: 'key.created', ...by, detail: { kid } }),
       ]);
     } catch (error) {
       // Another node added its key a moment ago: that one is used.

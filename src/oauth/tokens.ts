@@ -36,6 +36,10 @@ export interface Exchange {
   readonly answer: StoredAnswer;
   readonly userId: string | null;
   readonly clientId: string | null;
+  /** Address of the Client. */
+  readonly ip: string;
+  /** Of the sign-in that made the Grant; null: unknown. */
+  readonly reference: string | null;
 }
 
 /** `replayed`: somebody else consumed it first. `dead`: its Grant is gone. */
@@ -108,6 +112,8 @@ export class Tokens {
         userId: exchange.userId,
         clientId: exchange.clientId,
         grantId,
+        ip: exchange.ip,
+        reference: exchange.reference,
       }),
     ];
     try {
@@ -133,15 +139,9 @@ export class Tokens {
     return rows === 1;
   }
 
-  /** Counts a wrong PKCE verifier against a code. @returns the Grant the code belongs to; null: no such code */
-  async countWrongVerifier(code: string): Promise<string | null> {
-    await this.database.commit([
-      sql`UPDATE oauth_token SET failures = failures + 1 WHERE id_hash = ${sha256(code)} AND kind = ${'AuthorizationCode'}`,
-    ]);
-    const row = await this.database.row<{ grant_id: string | null }>(
-      sql`SELECT grant_id FROM oauth_token WHERE id_hash = ${sha256(code)}`,
-    );
-    return row?.grant_id ?? null;
+  /** A statement that counts a wrong PKCE verifier against a code. */
+  countWrongVerifier(code: string): Statement {
+    return sql`UPDATE oauth_token SET failures = failures + 1 WHERE id_hash = ${sha256(code)} AND kind = ${'AuthorizationCode'}`;
   }
 
   /** A statement that erases answers whose leeway is over. */

@@ -5,6 +5,7 @@ import { Attempts1763856000300 } from '../../migrations/1763856000300-attempts.j
 import { Account1763856000500 } from '../../migrations/1763856000500-account.js';
 import { Flows1763856000700 } from '../../migrations/1763856000700-flows.js';
 import { Identities1763856000800 } from '../../migrations/1763856000800-identities.js';
+import { GrantReferences1763856000900 } from '../../migrations/1763856000900-grant-references.js';
 import { PersonalTokenRow } from '../access/personal-token.entity.js';
 import { ProofIdRow } from '../access/proof-id.entity.js';
 import { RevocationRow } from '../access/revocation.entity.js';
@@ -59,4 +60,5 @@ export const migrations = [
   Account1763856000500,
   Flows1763856000700,
   Identities1763856000800,
+  GrantReferences1763856000900,
 ] as const;

@@ -20,7 +20,10 @@ export function readCallback(id: string, callback: URL): { code: string; state: 
   };
   const error = single('error');
   if (error === 'access_denied') throw new LoginRefused('The sign-in was cancelled.');
-  if (error !== undefined) throw new UpstreamUnavailable(`${id} answered the sign-in with ${safeCode(error)}`);
+  if (error !== undefined) {
+    const cause = Object.assign(new Error('error in the callback'), { code: error });
+    throw new UpstreamUnavailable(`${id} answered the sign-in with ${safeCode(error)}`, 5, { cause });
+  }
   const code = single('code');
   const state = single('state');
   if (!code || !state) throw new UpstreamUnavailable(`${id}: the callback lacks code or state`);
@@ -34,6 +37,15 @@ export function reportOurFault(id: string, code: string, log: { error(message: s
   const prefix = `GATEHOUSE_${id.toUpperCase().replaceAll('-', '_')}_`;
   const names = variable.replace(/CLIENT_/g, `${prefix}CLIENT_`);
   log.error(`${id} answers ${code}: check ${names}. Nobody can sign in with ${id} until this is mended.`);
+}
+
+/** Does an upstream blame our registration there, so that only the operator can mend it? */
+export function blamesOurRegistration(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    const { code, error: named } = cause as { code?: unknown; error?: unknown };
+    if ([code, named].some((one) => typeof one === 'string' && Object.hasOwn(OUR_FAULTS, one))) return true;
+  }
+  return false;
 }
 
 /** An upstream's error code, fit for a log line. */

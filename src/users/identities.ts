@@ -56,15 +56,23 @@ export class Identities {
    * @throws IdentityTaken  @throws LoginRefused no rule admits the new account
    */
   async link(userId: string, identity: Identity, circumstances: Circumstances = {}): Promise<void> {
-    if (this.rules.admission(identity) !== 'now')
+    const { provider } = identity;
+    const refused = (why: string) =>
+      this.#event('identity.refused', { userId, provider, outcome: 'refused', detail: { why } }, circumstances);
+    if (this.rules.admission(identity) !== 'now') {
+      await this.database.commit([refused('no rule admits')]);
       throw new LoginRefused('The rules of this server do not let this account in.');
-    const owner = await this.users.findByIdentity(identity.provider, identity.subject);
+    }
+    const owner = await this.users.findByIdentity(provider, identity.subject);
     if (owner?.id === userId) return;
-    if (owner) throw new IdentityTaken('this account belongs to another person here');
+    if (owner) {
+      await this.database.commit([refused('belongs to another person')]);
+      throw new IdentityTaken('this account belongs to another person here');
+    }
     try {
       await this.database.commit([
         this.database.insert(IdentityRow, identityRow(userId, identity, Math.floor(Date.now() / 1000))),
-        this.#event('identity.linked', { userId, provider: identity.provider }, circumstances),
+        this.#event('identity.linked', { userId, provider }, circumstances),
       ]);
     } catch (error) {
       if (error instanceof DuplicateRow) throw new IdentityTaken('this account belongs to another person here');
@@ -97,9 +105,9 @@ export class Identities {
 
   #event(
     type: string,
-    { userId, provider }: { userId: string; provider: string },
+    what: { userId: string; provider: string; outcome?: 'refused'; detail?: Record<string, unknown> },
     { actor, ip, clientId, reference }: Circumstances,
   ): Statement {
-    return this.events.record({ type, userId, provider, actor: actor ?? userId, ip, clientId, reference });
+    return this.events.record({ type, ...what, actor: actor ?? what.userId, ip, clientId, reference });
   }
 }

@@ -311,8 +311,8 @@ function profile(identity: Identity): Pick<UserRow, 'name' | 'email' | 'avatar'>
   return { name: name ?? username ?? null, email, avatar: avatarUrl?.startsWith('https:') ? avatarUrl : null };
 }
 
-function endedBy(userId: string, reason: string, { actor, ip }: Circumstances): EndedBy {
-  return { actor: actor ?? userId, reason, ip: ip ?? undefined };
+function endedBy(userId: string, reason: string, { actor, ip, reference }: Circumstances): EndedBy {
+  return { actor: actor ?? userId, reason, ip: ip ?? undefined, reference: reference ?? undefined };
 }
 
 const now = (): number => Math.floor(Date.now() / 1000);

@@ -153,15 +153,23 @@ export type Grant = {
     client: {
         id: string;
         name: string | null;
+        status: 'active' | 'pending' | 'blocked' | null;
     };
     provider: string | null;
     scopes: Array<string>;
     resource: string;
-    status: 'active' | 'expired' | 'revoked';
+    /**
+     * `suspended`: opens nothing while its client is blocked or pending, and comes back with it
+     */
+    status: 'active' | 'suspended' | 'expired' | 'revoked';
     created_at: string;
     last_used_at: string | null;
     expires_at: string;
     revoked_at: string | null;
+    /**
+     * Of the sign-in that made it: finds its trace and its Events
+     */
+    reference: string | null;
 };
 
 export type GrantPage = {
@@ -337,6 +345,7 @@ export type Stats = {
     };
     grants: {
         active: number;
+        suspended: number;
         revoked: number;
     };
     personal_tokens: {
@@ -692,7 +701,10 @@ export type ListUserGrantsData = {
         cursor?: string;
         client?: string;
         provider?: string;
-        status?: 'active' | 'expired' | 'revoked';
+        /**
+         * `suspended`: opens nothing while its client is blocked or pending, and comes back with it
+         */
+        status?: 'active' | 'suspended' | 'expired' | 'revoked';
     };
     url: '/admin/v1/users/{id}/grants';
 };
@@ -1159,7 +1171,10 @@ export type ListGrantsData = {
         cursor?: string;
         client?: string;
         provider?: string;
-        status?: 'active' | 'expired' | 'revoked';
+        /**
+         * `suspended`: opens nothing while its client is blocked or pending, and comes back with it
+         */
+        status?: 'active' | 'suspended' | 'expired' | 'revoked';
         user?: string;
     };
     url: '/admin/v1/grants';

@@ -125,7 +125,7 @@ describe('subscriptions/listen', () => {
     const cut = await listen({ toolsListChanged: true }, token);
     const kept = await listen({ toolsListChanged: true });
     await expect.poll(() => cut.messages.length + kept.messages.length).toBe(2);
-    await personal.revoke(row.id, 'system');
+    await personal.revoke(row.id, { actor: 'system' });
     expect(await cut.ended).toBe('broken');
     gatehouse.app.get(Changes).toolsChanged();
     await expect.poll(() => kept.messages.length).toBe(2);

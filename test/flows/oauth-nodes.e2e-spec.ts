@@ -121,7 +121,7 @@ describe.each(databases())('two nodes on one $name database', (kind) => {
     };
     const before = await kids(addresses[0]!);
     expect(await kids(addresses[1]!)).toEqual(before);
-    const rotated = await nodes[0]!.app.get(SigningKeys).rotate('admin-token');
+    const rotated = await nodes[0]!.app.get(SigningKeys).rotate({ actor: 'admin-token' });
     for (const node of nodes) await node.app.get(Engine).refreshKeys();
     expect(await kids(addresses[1]!)).toEqual([...before, rotated.kid]);
     const database = nodes[0]!.app.get(Database);

@@ -49,18 +49,18 @@ describe.each(databases())('a revoked token, two nodes on one $name database', (
     const [here, there] = nodes as [RunningGatehouse, RunningGatehouse];
     const { token, row } = await create();
     expect([await statusOf(here, token), await statusOf(there, token)]).toEqual([200, 200]);
-    expect(await here.app.get(PersonalTokens).revoke(row.id, 'system')).toBe(true);
+    expect(await here.app.get(PersonalTokens).revoke(row.id, { actor: 'system' })).toBe(true);
     expect(await statusOf(here, token)).toBe(401);
     await there.app.get(Revocations).poll();
     expect(await statusOf(there, token)).toBe(401);
-    expect(await here.app.get(PersonalTokens).revoke(row.id, 'system')).toBe(false);
+    expect(await here.app.get(PersonalTokens).revoke(row.id, { actor: 'system' })).toBe(false);
   });
 
   it('T10: the other node hears of it by itself', async () => {
     const [here, there] = nodes as [RunningGatehouse, RunningGatehouse];
     const { token, row } = await create();
     expect(await statusOf(there, token)).toBe(200);
-    await here.app.get(PersonalTokens).revoke(row.id, 'system');
+    await here.app.get(PersonalTokens).revoke(row.id, { actor: 'system' });
     await vi.waitFor(async () => expect(await statusOf(there, token)).toBe(401), { timeout: 10_000, interval: 20 });
   });
 

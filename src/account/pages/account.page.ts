@@ -12,6 +12,8 @@ export interface ShownConnection {
   readonly firstUsedAt: number;
   /** null: not yet. */
   readonly lastUsedAt: number | null;
+  /** The Client can use nothing for now: an administrator blocked it, or has to approve it; null: it can. */
+  readonly suspended: 'blocked' | 'waiting' | null;
 }
 
 /** A personal token as its owner sees it. Times are epoch seconds. */
@@ -55,6 +57,11 @@ export interface AccountFacts {
 /** Lives of a new personal token, days. */
 export const TOKEN_DAYS = [7, 30, 90, 365] as const;
 
+const SUSPENDED = {
+  blocked: 'Blocked by an administrator: it can do nothing for now.',
+  waiting: 'Waits for an administrator: it can do nothing until it is approved.',
+} as const;
+
 /** The signed-in person's page. */
 export function accountPage(facts: AccountFacts): Page {
   return page({
@@ -76,11 +83,11 @@ function connections(facts: AccountFacts): Html {
     return html`<h2>Connected applications</h2>
       <p class="soft">None. Applications that you allow to use your tools are listed here.</p>`;
   const rows = facts.connections.map(
-    ({ id, client, place, scopes, firstUsedAt, lastUsedAt }) =>
+    ({ id, client, place, scopes, firstUsedAt, lastUsedAt, suspended }) =>
       html`<tr>
         <td>
           <strong>${client}</strong
-          >${place === null ? null : html`<br /><span class="small soft">returns to <span class="host">${place}</span></span>`}
+          >${place === null ? null : html`<br /><span class="small soft">returns to <span class="host">${place}</span></span>`}${suspended && html`<br /><span class="small">${SUSPENDED[suspended]}</span>`}
         </td>
         <td class="small">${scopes.length > 0 ? scopes.join(', ') : '—'}</td>
         <td class="small">

@@ -19,6 +19,8 @@ export interface EngineStores {
   readonly browsers: Browsers;
   readonly interactions: Interactions;
   readonly proofIds: ProofIds;
+  /** Of the request that is being answered, for Events; undefined: none is. */
+  readonly callerAddress: () => string | undefined;
 }
 
 /** The adapter of one of the engine's models. @throws Error for a model that no enabled feature uses */
@@ -27,7 +29,7 @@ export function adapterFor(model: string, stores: EngineStores): Adapter {
     case 'Client':
       return new ClientAdapter(stores.clients);
     case 'Grant':
-      return new GrantAdapter(stores.grants);
+      return new GrantAdapter(stores);
     case 'Session':
       return new BrowserAdapter(stores.browsers, stores.database);
     case 'Interaction':
@@ -77,6 +79,11 @@ class UnusedAdapter implements Adapter {
   async revokeByGrantId(_grantId: string): Promise<void> {}
 }
 
+/** null: no text. */
+function text(value: unknown): string | null {
+  return typeof value === 'string' ? value : null;
+}
+
 /** NUL cannot be stored or compared as text on Postgres; nothing of ours holds one. */
 const isPossible = (id: string): boolean => id !== '' && id.length <= 4096 && !id.includes('\0');
 
@@ -109,17 +116,19 @@ class ClientAdapter extends UnusedAdapter {
 }
 
 class GrantAdapter extends UnusedAdapter {
-  constructor(private readonly grants: Grants) {
+  constructor(private readonly stores: EngineStores) {
     super('Grant');
   }
 
   override async find(id: string): Promise<AdapterPayload | undefined> {
-    const row = isPossible(id) ? await this.grants.find(id) : null;
+    const row = isPossible(id) ? await this.stores.grants.find(id) : null;
+    const unit = currentUnit();
+    if (unit && row) unit.reference = row.reference;
     return row ? { ...row.payload, jti: row.id } : undefined;
   }
 
   override async destroy(id: string): Promise<void> {
-    await revoke(this.grants, id);
+    await revoke(this.stores, id);
   }
 }
 
@@ -199,7 +208,7 @@ class TokenAdapter extends UnusedAdapter {
     const found = await this.stores.tokens.find(this.kind, value);
     if (!found) return undefined;
     const unit = currentUnit();
-    if (unit) unit.presented = this.kind;
+    if (unit) unit.presented = { kind: this.kind, grantId: text(found.payload['grantId']) };
     return { ...found.payload, jti: value, ...(found.consumed === undefined ? {} : { consumed: found.consumed }) };
   }
 
@@ -233,7 +242,7 @@ class TokenAdapter extends UnusedAdapter {
   override async destroy(_value: string): Promise<void> {}
 
   override async revokeByGrantId(grantId: string): Promise<void> {
-    await revoke(this.stores.grants, grantId);
+    await revoke(this.stores, grantId);
   }
 
   /** The prefix tells access from refresh tokens, so that `/revoke` and `/introspect` ask the database once. */
@@ -244,9 +253,10 @@ class TokenAdapter extends UnusedAdapter {
 }
 
 /** Inside `/token` the engine revokes only for reuse; elsewhere because the Client asked (`/revoke`). */
-async function revoke(grants: Grants, id: string): Promise<void> {
+async function revoke({ grants, callerAddress }: EngineStores, id: string): Promise<void> {
   const unit = currentUnit();
-  const replayed = unit?.presented === 'RefreshToken' ? 'refresh-token-reused' : 'code-replayed';
-  if (unit) await grants.revoke(id, { actor: 'system', reason: replayed });
-  else await grants.revoke(id, { actor: 'client', reason: 'client' });
+  const replayed = unit?.presented?.kind === 'RefreshToken' ? 'refresh-token-reused' : 'code-replayed';
+  const ip = callerAddress();
+  if (unit) await grants.revoke(id, { actor: 'system', reason: replayed, ip });
+  else await grants.revoke(id, { actor: 'client', reason: 'client', ip });
 }

@@ -4,9 +4,11 @@ import { Settings } from '../../config/settings.js';
 import { DatabaseUnavailable } from '../../persistence/faults.js';
 import { isLoopback } from '../../protocol/redirect-uri.js';
 import { Clients } from '../clients.js';
-import { errorPage, expiredPage, returnPage, unknownClientPage } from '../pages/error.page.js';
+import { errorPage, expiredPage, returnPage } from '../pages/error.page.js';
+import { blockedClientPage, documentPage, unknownClientPage } from '../pages/client-refused.page.js';
 import { pageHeaders, type Page } from '../pages/layout.js';
 import { newReference } from '../pages/reference.js';
+import { detailOf } from './refusals.js';
 import { SignInTraces } from './sign-in-traces.js';
 import { answerUnavailable } from './token-requests.js';
 
@@ -37,17 +39,18 @@ export class AuthorizeErrors {
     if (error instanceof DatabaseUnavailable) answerUnavailable(ctx, error);
     else ctx.body = { ...out };
     ctx.set('Cache-Control', 'no-store');
-    await this.#note(ctx, reference, error);
+    const check = await this.#note(ctx, reference, error);
     if (!(ctx.req.headers.accept ?? '').includes('text/html')) return;
-    show(ctx, this.#pageOf(ctx, out, { error, reference }));
+    show(ctx, this.#pageOf(ctx, out, { error, reference, check }));
   }
 
-  /** Traces and Events must not make an answer fail that is ready. */
-  async #note(ctx: KoaContextWithOIDC, reference: string, error: Error): Promise<void> {
-    if (error instanceof DatabaseUnavailable) return;
-    await this.traces
-      .refused(ctx, reference, error)
-      .catch((failed: unknown) => this.#log.warn(`${reference}: not recorded: ${String(failed)}`));
+  /** Traces and Events must not make an answer fail that is ready. @returns the check that failed; null: unknown */
+  async #note(ctx: KoaContextWithOIDC, reference: string, error: Error): Promise<string | null> {
+    if (error instanceof DatabaseUnavailable) return null;
+    return this.traces.refused(ctx, reference, error).catch((failed: unknown) => {
+      this.#log.warn(`${reference}: not recorded: ${String(failed)}`);
+      return null;
+    });
   }
 
   /** A bug or an unreachable database: the engine has answered `server_error` already; the cause belongs into the log. */
@@ -85,9 +88,11 @@ export class AuthorizeErrors {
     const answer = responseOf(location, redirectUri);
     const target = `${redirectUri}${redirectUri.includes('?') ? '&' : '?'}${answer.toString()}`;
     const isError = answer.has('error') && !answer.has('code');
+    const reference = newReference();
+    // Errors after our page, at `/authorize/<uid>`, have their step already: the page itself ended the sign-in.
+    if (isError && ctx.path === '/authorize') await this.#note(ctx, reference, errorOf(answer));
     if (isError && ctx.path === '/authorize' && !(await this.#mayRedirect(ctx, redirectUri))) {
       ctx.remove('Location');
-      const reference = newReference();
       this.#log.warn(`${reference}: error held back from ${redirectUri}: ${answer.get('error')}`);
       const what = `The application asked for something that this server cannot do: ${answer.get('error_description') ?? answer.get('error')}.`;
       show(ctx, returnPage({ what, returnTo: new URL(target), reference }));
@@ -111,7 +116,11 @@ export class AuthorizeErrors {
     );
   }
 
-  #pageOf(ctx: KoaContextWithOIDC, out: EngineError, { error, reference }: { error: Error; reference: string }): Page {
+  #pageOf(
+    ctx: KoaContextWithOIDC,
+    out: EngineError,
+    { error, reference, check }: { error: Error; reference: string; check: string | null },
+  ): Page {
     if (error instanceof DatabaseUnavailable)
       return errorPage({
         status: 503,
@@ -120,6 +129,8 @@ export class AuthorizeErrors {
         remedy: 'Wait a few seconds and reload this page.',
         reference,
       });
+    if (check === 'client-blocked') return blockedClientPage(reference);
+    if (check?.startsWith('document-')) return documentPage(reference);
     if (out.error === 'invalid_client') return { ...unknownClientPage(reference), status: 400 };
     if (error.name === 'SessionNotFound') return expiredPage(reference);
     const { status } = ctx;
@@ -153,16 +164,14 @@ function responseOf(location: string, redirectUri: string): URLSearchParams {
   );
 }
 
+/** The error that a redirect carries, in the form in which the engine throws it. */
+function errorOf(answer: URLSearchParams): Error {
+  const error_description = answer.get('error_description') ?? undefined;
+  return Object.assign(new Error('authorization request refused'), { error: answer.get('error'), error_description });
+}
+
 function show(ctx: KoaContextWithOIDC, { status, markup }: Page): void {
   ctx.status = status;
   ctx.set({ ...pageHeaders });
   ctx.body = markup;
-}
-
-function detailOf(error: Error): string {
-  const { error_description: description, error_detail: detail } = error as {
-    error_description?: unknown;
-    error_detail?: unknown;
-  };
-  return [description ?? error.message, detail].filter((part) => typeof part === 'string').join(': ');
 }

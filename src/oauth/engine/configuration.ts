@@ -21,8 +21,12 @@ export interface EngineHouse {
   readonly loadExistingGrant: NonNullable<Configuration['loadExistingGrant']>;
   readonly renderError: NonNullable<Configuration['renderError']>;
   readonly fetch: NonNullable<Configuration['fetch']>;
-  readonly allowDocumentFetch: (clientId: string) => Promise<boolean>;
-  readonly allowDocumentClient: (clientId: string, metadata: EngineClientMetadata) => Promise<boolean>;
+  readonly allowDocumentFetch: (ctx: KoaContextWithOIDC, clientId: string) => Promise<boolean>;
+  readonly allowDocumentClient: (
+    ctx: KoaContextWithOIDC,
+    clientId: string,
+    metadata: EngineClientMetadata,
+  ) => Promise<boolean>;
 }
 
 /** oidc-provider's configuration; as-engine.md §1 gives the reasons. */
@@ -102,8 +106,8 @@ function featuresOf(house: EngineHouse): NonNullable<Configuration['features']> 
     clientIdMetadataDocument: {
       enabled: settings.values.clientIdDocuments,
       ack: 'draft-02',
-      allowFetch: async (_, clientId) => house.allowDocumentFetch(clientId),
-      allowClient: async (_, client) => house.allowDocumentClient(client.clientId, client.metadata()),
+      allowFetch: async (ctx, clientId) => house.allowDocumentFetch(ctx, clientId),
+      allowClient: async (ctx, client) => house.allowDocumentClient(ctx, client.clientId, client.metadata()),
       cacheDuration: { min: 30, max: 30 },
     },
     resourceIndicators: {

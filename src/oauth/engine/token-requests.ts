@@ -1,13 +1,16 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { KoaContextWithOIDC } from 'oidc-provider';
 import { AttemptLimit } from '../../access/attempt-limit.js';
+import { CallerAddresses } from '../../access/caller-address.js';
 import { Settings } from '../../config/settings.js';
+import { Database } from '../../persistence/database.js';
 import { DatabaseUnavailable } from '../../persistence/faults.js';
 import { UpstreamUnavailable } from '../../providers/contract.js';
 import { Admission } from '../admission.js';
 import { Grants } from '../grants.js';
 import { Tokens, type Exchange, type StoredAnswer } from '../tokens.js';
-import { SignInTraces } from './sign-in-traces.js';
+import { TokenTraces } from './token-traces.js';
+import { checkOfToken } from './refusals.js';
 import { currentUnit, inUnit, TokenUnit } from './unit.js';
 
 /** Token requests of one User through one Client, a minute: SDKs refresh once for each parallel call. */
@@ -23,7 +26,9 @@ export class TokenRequests {
     @Inject(Settings) private readonly settings: Settings,
     @Inject(Tokens) private readonly tokens: Tokens,
     @Inject(Grants) private readonly grants: Grants,
-    @Inject(SignInTraces) private readonly traces: SignInTraces,
+    @Inject(Database) private readonly database: Database,
+    @Inject(CallerAddresses) private readonly addresses: CallerAddresses,
+    @Inject(TokenTraces) private readonly traces: TokenTraces,
     @Inject(Admission) private readonly admission: Admission,
   ) {}
 
@@ -34,7 +39,7 @@ export class TokenRequests {
     await inUnit(unit, next);
     try {
       if (ctx.status < 400) await this.#commit(ctx, unit);
-      else if (unit.wrongVerifierFor !== null) await this.#countWrongVerifier(unit.wrongVerifierFor);
+      else await this.#noteRefused(ctx, unit);
     } catch (error) {
       if (error instanceof DatabaseUnavailable || error instanceof UpstreamUnavailable)
         return answerUnavailable(ctx, error);
@@ -44,18 +49,20 @@ export class TokenRequests {
     }
   }
 
-  /** Called when the engine refuses a request: a wrong PKCE verifier counts against its code. */
-  noteRefusal(ctx: KoaContextWithOIDC, error: Error): void {
+  /** Called when the engine refuses a request. */
+  noteRefusal(error: Error): void {
     const unit = currentUnit();
-    const detail = (error as { error_detail?: unknown }).error_detail;
-    const code = ctx.oidc.params?.['code'];
-    if (unit && typeof code === 'string' && typeof detail === 'string' && /PKCE|code_verifier/.test(detail))
-      unit.wrongVerifierFor = code;
+    if (unit) unit.refusal = error;
   }
 
-  async #countWrongVerifier(code: string): Promise<void> {
-    const grantId = await this.tokens.countWrongVerifier(code);
-    if (grantId !== null) this.traces.wrongVerifier(grantId);
+  /** A wrong PKCE verifier counts against its code. */
+  async #noteRefused(ctx: KoaContextWithOIDC, unit: TokenUnit): Promise<void> {
+    if (!unit.refusal) return;
+    const check = checkOfToken(unit.refusal);
+    const code = ctx.oidc.params?.['code'];
+    if (check === 'pkce' && typeof code === 'string')
+      await this.database.commit([this.tokens.countWrongVerifier(code)]);
+    await this.traces.refused(ctx, unit.presented, { check, error: unit.refusal });
   }
 
   async #commit(ctx: KoaContextWithOIDC, unit: TokenUnit): Promise<void> {
@@ -77,6 +84,8 @@ export class TokenRequests {
       answer,
       userId: unit.userId,
       clientId: unit.clientId,
+      ip: this.addresses.of(ctx.req),
+      reference: unit.reference,
     };
     if (consumed.kind === 'RefreshToken' && !(await this.admission.check(grantId))) return answerInvalidGrant(ctx);
     const result = await this.tokens.exchange(exchange);
@@ -88,7 +97,8 @@ export class TokenRequests {
   /** Somebody consumed it a moment ago: a refresh token gets that answer again; a code ends its Grant (RFC 6749 §4.1.2). */
   async #answerReplay(ctx: KoaContextWithOIDC, { kind, value, grantId, answer }: Exchange): Promise<void> {
     if (kind !== 'RefreshToken') {
-      await this.grants.revoke(grantId, { actor: 'system', reason: 'code-replayed' });
+      await this.grants.revoke(grantId, { actor: 'system', reason: 'code-replayed', ip: this.addresses.of(ctx.req) });
+      await this.traces.refused(ctx, { kind, grantId }, { check: 'code-expired', error: new Error('code-replayed') });
       return answerInvalidGrant(ctx);
     }
     const stored = await this.tokens.answerOf(value);

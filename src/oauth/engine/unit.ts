@@ -7,16 +7,18 @@ import type { TokenKind } from '../token.entity.js';
  * before the answer leaves, or nothing is (as a refused request must consume nothing).
  */
 export class TokenUnit {
-  /** What kind of token the client presented; null: none that is known. */
-  presented: TokenKind | null = null;
+  /** What the client presented, and of which Grant; null: nothing that is known. */
+  presented: { readonly kind: TokenKind; readonly grantId: string | null } | null = null;
   /** The code or refresh token that this request uses up. */
   consumed: { readonly kind: TokenKind; readonly value: string } | null = null;
   readonly inserts: Statement[] = [];
   grantId: string | null = null;
   userId: string | null = null;
   clientId: string | null = null;
-  /** The code whose PKCE verifier was wrong. */
-  wrongVerifierFor: string | null = null;
+  /** Of the sign-in that made the Grant; null: unknown. */
+  reference: string | null = null;
+  /** What the engine refused the request for. */
+  refusal: Error | null = null;
 }
 
 /**

@@ -36,34 +36,6 @@ export function expiredPage(reference: string): Page {
   });
 }
 
-/** The application presented an id that this server does not know (real-clients R3): how to make each known client register anew. */
-export function unknownClientPage(reference: string): Page {
-  const resets: readonly (readonly [string, string])[] = [
-    ['Claude Code', 'run /mcp, choose this server, then “Clear authentication”, and authenticate again'],
-    ['Claude and ChatGPT on the web', 'remove this connector in the settings and add it again'],
-    ['Cursor', 'Settings › MCP: log out of this server (or remove and add it), then connect'],
-    [
-      'VS Code',
-      'run “Authentication: Remove Dynamic Authentication Providers” from the command palette, then start the server again',
-    ],
-    ['Codex', 'codex mcp logout <name>, then codex mcp login <name>'],
-    ['Gemini CLI', 'run /mcp auth <name> again after deleting its entry in ~/.gemini/mcp-oauth-tokens.json'],
-    ['mcp-remote', 'delete the folder ~/.mcp-auth and start it again'],
-    ['MCP Inspector', 'press “Clear OAuth State” and connect again'],
-  ];
-  return errorPage({
-    status: 400,
-    title: 'This application is not known here',
-    what: 'Your application presented a registration that this server does not have, perhaps because it was removed after long disuse.',
-    remedy: html`<p>Make the application forget its registration; it then registers by itself.</p>
-      <ul class="plain small">
-        ${resets.map(([name, how]) => html`<li><strong>${name}</strong>: ${how}</li>`)}
-      </ul>
-      <p class="small soft">Any other application: remove this server from it and add it again.</p>`,
-    reference,
-  });
-}
-
 /** An error that would go to an application nobody has vouched for: the person decides whether to follow (RFC 9700 §4.11.2). */
 export function returnPage(facts: { what: string; returnTo: URL; reference: string }): Page {
   const { what, returnTo, reference } = facts;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { errorPage, returnPage, unknownClientPage } from './error.page.js';
+import { unknownClientPage } from './client-refused.page.js';
+import { errorPage, returnPage } from './error.page.js';
 import { html } from './html.js';
 import { pageHeaders } from './layout.js';
 import { signInPage, type SignInFacts } from './sign-in.page.js';
