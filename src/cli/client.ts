@@ -1,44 +1,114 @@
-import { Client, SdkHttpError, StreamableHTTPClientTransport, UnauthorizedError } from '@modelcontextprotocol/client';
+import { type AuthProvider, Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import type { Environment } from '../config/environment.js';
+import { explained, type GivenToken } from './client-faults.js';
 import { CommandFailed } from './failure.js';
+import { BrowserSignIn } from './sign-in/browser-sign-in.js';
+import { KeptSignIn, userFolder } from './sign-in/kept-sign-in.js';
+import { openBrowser } from './sign-in/open-browser.js';
+import { signOut } from './sign-in/sign-out.js';
 
-/** `gatehouse client <url> tools` or `… call <tool> name=value …`. */
+/** `gatehouse client <url> tools`, `… call <tool> name=value …` or `… logout`. */
 export interface ClientCommand {
   readonly url: string;
   readonly action: string;
   readonly rest: readonly string[];
-  /** Bearer token; undefined: none. */
-  readonly token: string | undefined;
+  /** Bearer token; undefined: the kept sign-in, or a new one by browser when the server asks for it. */
+  readonly token: GivenToken | undefined;
   /** Print the protocol's result instead of text. */
   readonly json: boolean;
+  /** false: only print the address to sign in at. */
+  readonly browser: boolean;
+  /** A client registered by hand; undefined: register. */
+  readonly clientId: string | undefined;
+  /** Says where the user's configuration is, and which browser they like. */
+  readonly env: Environment;
 }
 
 type Tool = Awaited<ReturnType<Client['listTools']>>['tools'][number];
 type CallResult = Awaited<ReturnType<Client['callTool']>>;
 
+/** The first for a token, the second for a scope that the first did not bring. */
+const MOST_SIGN_INS = 2;
+/** One request while signing in, milliseconds. */
+const PATIENCE_MS = 20_000;
+
 /**
  * Talks to any MCP server of any protocol version and prints the answer.
- * @throws CommandFailed when the server refuses, cannot be reached, or the tool reports an error
+ * @throws CommandFailed when the server refuses, cannot be reached, the person does not sign in, or the tool reports an error
  */
 export async function client(command: ClientCommand): Promise<void> {
-  if (!URL.canParse(command.url)) throw new CommandFailed(`"${command.url}" is no URL; try http://localhost:8000/mcp`);
+  const url = URL.canParse(command.url) ? new URL(command.url) : null;
+  if (!url || !/^https?:$/.test(url.protocol))
+    throw new CommandFailed(`"${command.url}" is no http or https URL; try http://localhost:8000/mcp`);
+  url.hash = '';
+  const act = actions[command.action];
+  if (command.action !== 'logout' && !act)
+    throw new CommandFailed(`"${command.action}" is no action; wants tools, call or logout`);
+  const kept = new KeptSignIn(userFolder(command.env), url);
+  if (!act) return printSignOut(command, await signOut(url, kept, fetchInTime));
+  const { token, clientId } = command;
+  if (token)
+    return visit(url, { token: async () => token.value }, (mcp) => act(mcp, command)).catch(explainTo(command));
+  const signIn = new BrowserSignIn({ url, kept, clientId, show: showTo(command), fetch: fetchInTime });
+  await visitSignedIn(url, signIn, (mcp) => act(mcp, command)).catch(explainTo(command));
+}
+
+const actions: Readonly<Record<string, (mcp: Client, command: ClientCommand) => Promise<void>>> = {
+  tools: printTools,
+  call: callTool,
+};
+
+async function visit(url: URL, authProvider: AuthProvider, act: (mcp: Client) => Promise<void>): Promise<void> {
   const mcp = new Client({ name: 'gatehouse-client', version: '1' }, { versionNegotiation: { mode: 'auto' } });
-  const { token } = command;
-  const transport = new StreamableHTTPClientTransport(new URL(command.url), {
-    authProvider: { token: () => Promise.resolve(token) },
-  });
   try {
-    await mcp.connect(transport);
-    if (command.action === 'tools') await printTools(mcp, command.json);
-    else if (command.action === 'call') await callTool(mcp, command);
-    else throw new CommandFailed(`"${command.action}" is no action; wants tools or call`);
-  } catch (error) {
-    throw explained(error, command);
+    await mcp.connect(new StreamableHTTPClientTransport(url, { authProvider }));
+    await act(mcp);
   } finally {
     await mcp.close().catch(() => undefined);
   }
 }
 
-async function printTools(mcp: Client, json: boolean): Promise<void> {
+/** A refusal comes before anything was done, so that the whole visit can be made again. */
+async function visitSignedIn(url: URL, signIn: BrowserSignIn, act: (mcp: Client) => Promise<void>): Promise<void> {
+  for (let left = MOST_SIGN_INS; ; left--) {
+    try {
+      return await visit(url, signIn, act);
+    } catch (error) {
+      if (left === 0 || !signIn.mends(error)) throw error;
+    }
+    await signIn.signIn();
+  }
+}
+
+function explainTo(command: ClientCommand): (error: unknown) => never {
+  return (error) => {
+    throw explained(error, command.url, command.token);
+  };
+}
+
+function showTo({ url: server, browser, env }: ClientCommand): (url: URL, patience: number) => Promise<void> {
+  return async (url, patience) => {
+    const minutes = Math.round(patience / 60);
+    process.stderr.write(
+      `Sign in to ${server} in a browser on this machine, within ${minutes} minutes:\n\n  ${url.href}\n\n`,
+    );
+    if (browser && !(await openBrowser(url, env))) process.stderr.write('No browser could be opened from here.\n');
+  };
+}
+
+/** `fetch` that gives up: a sign-in must not hang on a silent server. */
+function fetchInTime(url: string | URL, init?: RequestInit): Promise<Response> {
+  return fetch(url, { ...init, signal: AbortSignal.timeout(PATIENCE_MS) });
+}
+
+function printSignOut({ url, json }: ClientCommand, done: Awaited<ReturnType<typeof signOut>>): void {
+  if (json) return print(JSON.stringify({ url, was_signed_in: done.wasSignedIn, revoked: done.revoked }));
+  if (!done.wasSignedIn) return print(`not signed in to ${url}`);
+  print(`signed out of ${url}`);
+  if (!done.revoked) print('the server offers no revocation: what it issued lasts until it expires');
+}
+
+async function printTools(mcp: Client, { json }: ClientCommand): Promise<void> {
   const tools = await allTools(mcp);
   if (json) return print(JSON.stringify(tools));
   if (tools.length === 0) return print('no tools');
@@ -94,29 +164,6 @@ export function argument(pair: string, properties: Readonly<Record<string, unkno
 function textOf(result: CallResult): string {
   const texts = result.content.map((part) => (part.type === 'text' ? part.text : `[${part.type}]`));
   return texts.length > 0 ? texts.join('\n') : JSON.stringify(result.structuredContent ?? {});
-}
-
-function explained(error: unknown, { url, token }: ClientCommand): Error {
-  if (error instanceof CommandFailed) return error;
-  const status = error instanceof SdkHttpError ? error.status : undefined;
-  if (error instanceof UnauthorizedError || status === 401)
-    return new CommandFailed(
-      token === undefined
-        ? `${url} asks for sign-in. Signing in by browser is not built into this command: pass --token, or set GATEHOUSE_TOKEN`
-        : `${url} does not accept this token: it is unknown, expired or revoked`,
-      { cause: error },
-    );
-  if (status === 403) return new CommandFailed(`${url}: the token's scopes do not suffice`, { cause: error });
-  const root = rootCause(error);
-  return new CommandFailed(`${url}: ${root}`, { cause: error });
-}
-
-/** `fetch failed` says nothing; its cause names the connection's fault. */
-function rootCause(error: unknown): string {
-  let current: unknown = error;
-  while (current instanceof Error && current.cause instanceof Error) current = current.cause;
-  if (current instanceof AggregateError) current = current.errors[0] ?? current;
-  return current instanceof Error ? current.message : String(current);
 }
 
 function print(text: string): void {

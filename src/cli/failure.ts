@@ -2,3 +2,8 @@
 export class CommandFailed extends Error {
   override readonly name = 'CommandFailed';
 }
+
+/** Text of a stranger on one line, without what a terminal would obey. */
+export function inOneLine(text: string): string {
+  return text.replace(/\p{Cc}+/gu, ' ');
+}

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { ConfigurationError } from '../config/configuration-error.js';
-import { processEnvironment } from '../config/environment.js';
+import { type Environment, processEnvironment } from '../config/environment.js';
 import { redact } from '../ops/redact.js';
 
 /** Runs one command line. @returns the exit code: 0 only on success, 78 for a faulty configuration */
@@ -68,24 +68,35 @@ function addTokenCommands(gatehouse: Command): void {
     .action(async (id: string) => (await import('./tokens.js')).revokeToken(processEnvironment(), id));
 }
 
+interface ClientOptions {
+  readonly token?: string;
+  readonly json?: boolean;
+  readonly browser: boolean;
+  readonly clientId?: string;
+}
+
 function addClientCommands(gatehouse: Command): void {
-  const client = gatehouse
+  gatehouse
     .command('client')
-    .description('talk to an MCP server: client <url> tools | client <url> call <tool> [name=value …]')
+    .description(
+      'talk to an MCP server: client <url> tools | client <url> call <tool> [name=value …] | client <url> logout',
+    )
     .argument('<url>', 'for example http://localhost:8000/mcp')
-    .argument('<action>', 'tools or call')
+    .argument('<action>', 'tools, call or logout')
     .argument('[arguments...]', 'for call: the tool, then name=value or name:=json')
-    .option('--token <token>', 'bearer token; default: GATEHOUSE_TOKEN')
-    .option('--json', 'print the answer as JSON');
-  client.action(async (url: string, action: string, rest: string[], options: { token?: string; json?: boolean }) =>
-    (await import('./client.js')).client({
-      url,
-      action,
-      rest,
-      token: options.token ?? processEnvironment()['GATEHOUSE_TOKEN'],
-      json: options.json ?? false,
-    }),
-  );
+    .option(
+      '--token <token>',
+      'bearer token; default: GATEHOUSE_TOKEN, else you sign in by browser when the server asks for it',
+    )
+    .option('--no-browser', 'only print the address to sign in at')
+    .option('--client-id <id>', 'a client registered by hand, for servers that take no new ones')
+    .option('--json', 'print the answer as JSON')
+    .action(async (url: string, action: string, rest: string[], options: ClientOptions) => {
+      const env = processEnvironment();
+      const { client } = await import('./client.js');
+      const { json = false, browser, clientId } = options;
+      await client({ url, action, rest, token: givenToken(options, env), json, browser, clientId, env });
+    });
   gatehouse
     .command('doctor')
     .description('walk from discovery to the first call and say what is wrong and how to mend it')
@@ -99,4 +110,10 @@ function addClientCommands(gatehouse: Command): void {
         json: options.json ?? false,
       }),
     );
+}
+
+function givenToken({ token }: { token?: string }, env: Environment): { value: string; from: string } | undefined {
+  if (token !== undefined) return { value: token, from: '--token' };
+  const value = env['GATEHOUSE_TOKEN'];
+  return value ? { value, from: 'GATEHOUSE_TOKEN' } : undefined;
 }

@@ -25,6 +25,7 @@ ${fieldsOf(settingsSchema)
   .join('\n')}
 
 The command line reads one more: \`GATEHOUSE_TOKEN\`, the bearer token of \`gatehouse client\` and \`gatehouse doctor\`.
+Without one, \`gatehouse client\` signs in by browser when the server asks for it ([clients.md](clients.md)).
 
 ## Providers
 

@@ -23,12 +23,12 @@ export function scratchFolder(): { readonly path: string; remove(): void } {
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
 
-/** Runs the command with exactly these variables, besides PATH. */
+/** Runs the command with exactly these variables, besides PATH and a home of its own. */
 export function gatehouse(
   args: readonly string[],
   { cwd, env = {} }: { cwd: string; env?: Record<string, string> },
 ): Run {
-  const child = spawn(process.execPath, [BIN, ...args], { cwd, env: { PATH: process.env['PATH'], ...env } });
+  const child = spawn(process.execPath, [BIN, ...args], { cwd, env: { PATH: process.env['PATH'], HOME: cwd, ...env } });
   let stdout = '';
   let stderr = '';
   const listeners = new Set<() => void>();
