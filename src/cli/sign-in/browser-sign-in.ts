@@ -22,8 +22,9 @@ import type { KeptSignIn, SignInFacts } from './kept-sign-in.js';
 const PATIENCE = 300;
 
 /** A client the authorization server does not know any more, or a grant that is over: asking again with them is of no use. */
+const GRANT_IS_OVER: string = OAuthErrorCode.InvalidGrant;
 const DEAD: readonly string[] = [
-  OAuthErrorCode.InvalidGrant,
+  GRANT_IS_OVER,
   OAuthErrorCode.InvalidClient,
   OAuthErrorCode.UnauthorizedClient,
 ];
@@ -154,7 +155,7 @@ export class BrowserSignIn implements AuthProvider {
       return true;
     } catch (error) {
       if (!(error instanceof OAuthError) || !DEAD.includes(error.code)) throw error;
-      if (error.code === String(OAuthErrorCode.InvalidGrant)) kept.write({ ...known, tokens: undefined });
+      if (error.code === GRANT_IS_OVER) kept.write({ ...known, tokens: undefined });
       else kept.forget();
       return false;
     }
