@@ -21,13 +21,9 @@ import type { KeptSignIn, SignInFacts } from './kept-sign-in.js';
 /** How long a person may take in the browser, seconds. */
 const PATIENCE = 300;
 
-/** A client the authorization server does not know any more, or a grant that is over: asking again with them is of no use. */
 const GRANT_IS_OVER: string = OAuthErrorCode.InvalidGrant;
-const DEAD: readonly string[] = [
-  GRANT_IS_OVER,
-  OAuthErrorCode.InvalidClient,
-  OAuthErrorCode.UnauthorizedClient,
-];
+/** A client the authorization server does not know any more, or a grant that is over: asking again with them is of no use. */
+const DEAD: readonly string[] = [GRANT_IS_OVER, OAuthErrorCode.InvalidClient, OAuthErrorCode.UnauthorizedClient];
 
 /** What a sign-in needs. */
 export interface BrowserSignInOptions {
