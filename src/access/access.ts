@@ -146,7 +146,7 @@ export class Access {
   }
 
   #undecided(error: UpstreamUnavailable | DatabaseUnavailable): Refusal {
-    this.#log.warn(`a token could not be checked: ${error.message}`);
+    if (!('isQuiet' in error && error.isQuiet)) this.#log.warn(`a token could not be checked: ${error.message}`);
     return {
       status: 503,
       headers: { 'retry-after': String(error.retryAfter) },

@@ -54,6 +54,18 @@ describe('verifiers', () => {
     expect(await verifiers.verify('c')).toBeNull();
   });
 
+  it('sec-35: a verifier that fails over a token keeps no other from accepting it', async () => {
+    const verifiers = new Verifiers();
+    const bug = new TypeError('a bug');
+    verifiers.add(new Table('broken', { a: bug, b: bug, c: bug }));
+    verifiers.add(new Table('down', { c: new UpstreamUnavailable('down') }));
+    verifiers.add(new Table('up', { a: principal() }));
+    expect(await verifiers.verify('a')).toEqual(principal());
+    await expect(verifiers.verify('b')).rejects.toBe(bug);
+    await expect(verifiers.verify('c')).rejects.toThrow(UpstreamUnavailable);
+    expect(await verifiers.verify('d')).toBeNull();
+  });
+
   it('sec-32: a token with a prefix of ours never reaches a foreign verifier', async () => {
     const verifiers = new Verifiers();
     const [own, foreign] = [

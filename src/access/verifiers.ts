@@ -1,11 +1,17 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
+import { DatabaseUnavailable } from '../persistence/faults.js';
 import { UpstreamUnavailable, type Principal, type TokenVerifier } from '../providers/contract.js';
+
+/** Milliseconds between two log lines about the same verifier. */
+const SAY_AGAIN_MS = 60_000;
 
 /** Every way in which a bearer token may be accepted, in the order they are asked. */
 @Injectable()
 export class Verifiers {
   readonly #own: { verifier: TokenVerifier; prefix: string }[] = [];
   readonly #foreign: TokenVerifier[] = [];
+  readonly #log = new Logger('Verifiers');
+  readonly #saidAt = new Map<string, number>();
 
   /** Tokens that begin with this prefix are ours: they go to this verifier and to no other. */
   addOwn(prefix: string, verifier: TokenVerifier): void {
@@ -23,8 +29,9 @@ export class Verifiers {
   }
 
   /**
-   * The first verifier's yes; null when all said no.
-   * @throws UpstreamUnavailable when none accepted and at least one could not decide  @throws DatabaseUnavailable
+   * The first verifier's yes; null when all said no. A verifier that cannot decide, or fails, keeps no other from being asked.
+   * @throws UpstreamUnavailable, DatabaseUnavailable when none accepted and at least one could not decide
+   * @throws Error of a verifier with a bug, when none accepted and none was undecided
    */
   async verify(token: string): Promise<Principal | null> {
     const own = this.#own.filter(({ prefix }) => token.startsWith(prefix));
@@ -37,17 +44,31 @@ export class Verifiers {
   }
 
   async #ask(verifiers: readonly TokenVerifier[], token: string): Promise<Principal | null> {
-    let undecided: UpstreamUnavailable | null = null;
+    const undecided: unknown[] = [];
+    const faults: unknown[] = [];
     for (const verifier of verifiers) {
       try {
         const principal = await verifier.verify(token);
         if (principal) return principal;
       } catch (error) {
-        if (!(error instanceof UpstreamUnavailable)) throw error;
-        undecided ??= error;
+        if (error instanceof UpstreamUnavailable || error instanceof DatabaseUnavailable) undecided.push(error);
+        else {
+          this.#report(verifier, error);
+          faults.push(error);
+        }
       }
     }
-    if (undecided) throw undecided;
+    // An undecided one may accept it later: that is worth another try, a bug is not.
+    for (const error of [...undecided, ...faults]) throw error;
     return null;
+  }
+
+  /** The token may have caused it, so a stranger must not fill the log with it. */
+  #report({ id }: TokenVerifier, error: unknown): void {
+    const now = performance.now();
+    if (now - (this.#saidAt.get(id) ?? -Infinity) < SAY_AGAIN_MS) return;
+    this.#saidAt.set(id, now);
+    const what = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#log.error(`the verifier ${id} failed over a token, the others are asked: ${what}`);
   }
 }

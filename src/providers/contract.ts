@@ -180,13 +180,16 @@ export class LoginRefused extends Error {
 /** An upstream could not be asked: try again. The message is for the log, never for a page. */
 export class UpstreamUnavailable extends Error {
   override readonly name = 'UpstreamUnavailable';
+  /** The caller writes no line: the log has it already, or any stranger could cause one. */
+  readonly isQuiet: boolean;
   /** @param retryAfter seconds */
   constructor(
     message: string,
     readonly retryAfter = 5,
-    options?: ErrorOptions,
+    options?: ErrorOptions & { readonly isQuiet?: boolean },
   ) {
     super(message, options);
+    this.isQuiet = options?.isQuiet ?? false;
   }
 }
 
@@ -207,6 +210,8 @@ export interface ProviderHouse {
   /** The working directory against which relative file names are read. */
   readonly cwd: string;
   readonly log: { warn(message: string): void; error(message: string): void };
+  /** Seconds on a monotonic clock: what cool-downs and retries are measured by. */
+  readonly now: () => number;
 }
 
 /** One entry of the list in `providers.ts`: everything Gatehouse must know to offer a kind of provider. */

@@ -1,7 +1,15 @@
-import { errors, type JWTPayload, jwtVerify, type JWTVerifyGetKey, type JWTVerifyOptions } from 'jose';
-import type { Principal } from './contract.js';
-import { CLOCK_LEEWAY, foreignPrincipal, isForUs, isTimely } from './foreign-principal.js';
-import { quirkOf } from './quirks.js';
+import { decodeJwt, errors, type JWTPayload, jwtVerify, type JWTVerifyGetKey, type JWTVerifyOptions } from 'jose';
+import type { Principal, ProviderHouse } from './contract.js';
+import {
+  CLOCK_LEEWAY,
+  foreignPrincipal,
+  isForUs,
+  isTimely,
+  refusedAudience,
+  refusedIssuer,
+  type TokenFault,
+} from './foreign-principal.js';
+import { SeldomLog } from './seldom-log.js';
 
 /** Signature algorithms with a public key; HS* only ever with a secret, so that a public key can never be taken for one. */
 export const ASYMMETRIC = [
@@ -31,30 +39,41 @@ const OTHER_TYPES = new Set([
 
 /** Seconds after which a JWT is looked at again although it has not ended: its key may be withdrawn. */
 const RECHECK = 60;
-/** Seconds between two log lines for the same reason. */
-const SAY_AGAIN = 60;
 
 /** What a JWT must fit. */
 export interface JwtRules {
   readonly id: string;
-  readonly key: JWTVerifyGetKey;
+  readonly keys: {
+    readonly find: JWTVerifyGetKey;
+    /** For tokens that will be refused in any case: asks nobody because of an unknown key. */
+    readonly findKnown: JWTVerifyGetKey;
+  };
   readonly algorithms: readonly string[];
   readonly issuers: readonly string[];
   readonly audiences: readonly string[];
-  readonly log: { warn(message: string): void };
+  readonly house: Pick<ProviderHouse, 'log' | 'now'>;
 }
 
 /** Verifies access tokens of a foreign issuer that are JWTs (RFC 9068, RFC 8725). */
 export class ForeignJwts {
-  #saidAt = -Infinity;
+  readonly #log: SeldomLog;
 
-  constructor(private readonly rules: JwtRules) {}
+  constructor(private readonly rules: JwtRules) {
+    const { log, now } = rules.house;
+    this.#log = new SeldomLog((line) => log.warn(line), now);
+  }
 
   /** @returns null: not valid here  @throws UpstreamUnavailable the keys cannot be had */
   async verify(token: string): Promise<Principal | null> {
     if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) return null;
     const claims = await this.#claims(token);
-    if (!claims || !this.#isAcceptable(claims)) return null;
+    if (!claims) return null;
+    const fault = this.#faultOf(claims);
+    if (fault) {
+      // Only tokens with a good signature come here: the line tells of a misconfiguration, and of no stranger.
+      if (fault !== 'time') this.#log.say(fault.name, fault.line);
+      return null;
+    }
     const now = Math.floor(Date.now() / 1000);
     return foreignPrincipal({ via: this.rules.id, token, claims, recheckAt: now + RECHECK });
   }
@@ -68,7 +87,10 @@ export class ForeignJwts {
       clockTolerance: CLOCK_LEEWAY,
     };
     try {
-      const { payload, protectedHeader } = await this.#verified(token, options);
+      // An unverified claim can only do harm to its own token: what is too old or not for us causes no fetch and is undecided never.
+      const { find, findKnown } = this.rules.keys;
+      const key = this.#faultOf(decodeJwt(token)) ? findKnown : find;
+      const { payload, protectedHeader } = await this.#verified(token, key, options);
       const type = protectedHeader.typ?.toLowerCase().replace(/^application\//, '');
       return type !== undefined && OTHER_TYPES.has(type) ? null : payload;
     } catch (error) {
@@ -78,9 +100,9 @@ export class ForeignJwts {
   }
 
   /** Issuers without `kid` publish several keys that might fit: each is tried. */
-  async #verified(token: string, options: JWTVerifyOptions): ReturnType<typeof jwtVerify> {
+  async #verified(token: string, find: JWTVerifyGetKey, options: JWTVerifyOptions): ReturnType<typeof jwtVerify> {
     try {
-      return await jwtVerify(token, this.rules.key, options);
+      return await jwtVerify(token, find, options);
     } catch (error) {
       if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
       for await (const key of error) {
@@ -94,27 +116,11 @@ export class ForeignJwts {
     }
   }
 
-  #isAcceptable(claims: JWTPayload): boolean {
+  /** Why the claims do not fit; null: they do. */
+  #faultOf(claims: JWTPayload): TokenFault | 'time' | null {
     const { issuers, audiences, id } = this.rules;
-    if (!isTimely(claims, Date.now() / 1000)) return false;
-    if (typeof claims.iss !== 'string' || !issuers.includes(claims.iss)) {
-      this.#say(
-        `${id}: a token of the issuer ${JSON.stringify(claims.iss)} was refused; wanted is ${issuers.join(' or ')}`,
-      );
-      return false;
-    }
-    if (isForUs(claims.aud, audiences)) return true;
-    this.#say(
-      `${id}: a token for the audience ${JSON.stringify(claims.aud)} was refused; wanted is ${audiences.join(' or ')}. ${quirkOf(claims.iss).audience}`,
-    );
-    return false;
-  }
-
-  /** Only tokens with a good signature come here, so strangers cannot fill the log; a misconfigured client could. */
-  #say(message: string): void {
-    const now = performance.now() / 1000;
-    if (now - this.#saidAt < SAY_AGAIN) return;
-    this.#saidAt = now;
-    this.rules.log.warn(message.slice(0, 600));
+    if (!isTimely(claims, Date.now() / 1000)) return 'time';
+    if (typeof claims.iss !== 'string' || !issuers.includes(claims.iss)) return refusedIssuer(id, claims.iss, issuers);
+    return isForUs(claims.aud, audiences) ? null : refusedAudience(id, claims, audiences);
   }
 }

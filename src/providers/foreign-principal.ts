@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Principal } from './contract.js';
+import { quirkOf } from './quirks.js';
 import { asObject, asText } from './upstream-json.js';
 
 /** Seconds by which a foreign token may have ended. */
@@ -62,4 +63,35 @@ export function scopesOf(claims: Readonly<Record<string, unknown>>): string[] {
 export function isForUs(aud: unknown, wanted: readonly string[]): boolean {
   const audiences: unknown[] = Array.isArray(aud) ? aud : [aud];
   return audiences.some((audience) => typeof audience === 'string' && wanted.includes(audience));
+}
+
+/** Why a token is refused, for the log: `name` is the same for each token with this fault. */
+export interface TokenFault {
+  readonly name: string;
+  readonly line: string;
+}
+
+/** @param iss as the token has it  @param wanted issuers */
+export function refusedIssuer(id: string, iss: unknown, wanted: readonly string[]): TokenFault {
+  return {
+    name: 'issuer',
+    line: `${id}: a token of the issuer ${shown(iss)} was refused; wanted is ${wanted.join(' or ')}`,
+  };
+}
+
+/** Names the cure for the issuer that made the token. @param wanted audiences */
+export function refusedAudience(
+  id: string,
+  { aud, iss }: Readonly<Record<string, unknown>>,
+  wanted: readonly string[],
+): TokenFault {
+  const cure = quirkOf(asText(iss) ?? '').audience;
+  return {
+    name: 'audience',
+    line: `${id}: a token for the audience ${shown(aud)} was refused; wanted is ${wanted.join(' or ')}. ${cure}`,
+  };
+}
+
+function shown(claim: unknown): string {
+  return claim === undefined ? '(none)' : JSON.stringify(claim).slice(0, 200);
 }

@@ -21,6 +21,7 @@ import { UpstreamScopes } from './upstream-scopes.js';
           ruleKinds: new Set([...settings.allow, ...settings.values.admins].map(({ kind }) => kind)),
           cwd: settings.cwd,
           log: new Logger('Providers'),
+          now: () => performance.now() / 1000,
         }),
     },
   ],

@@ -7,6 +7,8 @@ export interface TestHouse extends ProviderHouse {
   readonly lines: string[];
   /** Requests fail after this many milliseconds from now on, so that silent upstreams do not slow tests down; undefined: as in production. */
   hurry(patienceMs: number | undefined): void;
+  /** Sets its clock forward, so that cool-downs end without waiting. */
+  pass(seconds: number): void;
   close(): Promise<void>;
 }
 
@@ -14,6 +16,7 @@ export interface TestHouse extends ProviderHouse {
 export function testHouse(over: Partial<ProviderHouse> = {}): TestHouse {
   const lines: string[] = [];
   let patienceMs: number | undefined;
+  let passed = 0;
   const http = new HttpOutbound();
   const outbound: Outbound = {
     send(url: URL, request: OutboundRequest = {}): Promise<OutboundResponse> {
@@ -27,9 +30,11 @@ export function testHouse(over: Partial<ProviderHouse> = {}): TestHouse {
     ruleKinds: new Set(),
     cwd: process.cwd(),
     log: { warn: (line) => lines.push(`warn ${line}`), error: (line) => lines.push(`error ${line}`) },
+    now: () => performance.now() / 1000 + passed,
     ...over,
     lines,
     hurry: (ms) => (patienceMs = ms),
+    pass: (seconds) => (passed += seconds),
     close: () => http.onApplicationShutdown(),
   };
 }

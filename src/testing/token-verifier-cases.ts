@@ -50,12 +50,26 @@ const JUNK = [
   '\u0000',
 ];
 
+type Play = (fixture: VerifierFixture, verifier: TokenVerifier, house: TestHouse) => Promise<void>;
+
+const quietScene = (scene: (name: string, play: Play) => ContractCase): ContractCase =>
+  scene('sec-34: strangers cannot fill the log while the upstream fails', async (fixture, verifier, house) => {
+    fixture.fake?.fault(fixture.route ?? '*', { status: 500, body: 'oops' });
+    let undecided = 0;
+    for (let i = 0; i < 40; i++)
+      await verifier.verify(await fixture.good([`scope-${i}`])).catch((error: unknown) => {
+        assert.ok(error instanceof UpstreamUnavailable, String(error));
+        assert.ok(error.isQuiet, 'the caller would write a line for each token');
+        assert.ok(error.retryAfter >= 1);
+        undecided++;
+      });
+    assert.equal(undecided, 40);
+    assert.ok(house.lines.length <= 2, house.lines.join('\n'));
+  });
+
 /** What every token verifier must withstand. Independent of any test runner. */
 export function tokenVerifierCases({ open, bad, hasUpstream }: VerifierSuite): ContractCase[] {
-  const scene = (
-    name: string,
-    play: (fixture: VerifierFixture, verifier: TokenVerifier, house: TestHouse) => Promise<void>,
-  ): ContractCase => ({
+  const scene = (name: string, play: Play): ContractCase => ({
     name,
     run: async () => {
       const fixture = await open();
@@ -87,6 +101,7 @@ export function tokenVerifierCases({ open, bad, hasUpstream }: VerifierSuite): C
     scene('junk is not valid, and no error', async (_, verifier) => {
       for (const junk of JUNK) assert.equal(await verifier.verify(junk), null, JSON.stringify(junk.slice(0, 40)));
     }),
+    ...(hasUpstream ? [quietScene(scene)] : []),
     scene('two instances of the kind do not see each other', async (fixture, verifier) => {
       const house = testHouse();
       const other = fixture.create(house, 'second-one');
@@ -110,9 +125,14 @@ export function tokenVerifierCases({ open, bad, hasUpstream }: VerifierSuite): C
           const token = await fixture.good(['mcp']);
           fixture.fake?.fault(fixture.route ?? '*', answer);
           if (answer === 'hang') house.hurry(300);
-          await assert.rejects(verifier.verify(token), UpstreamUnavailable);
+          const error = await verifier.verify(token).then(
+            () => assert.fail('the token was decided'),
+            (error: unknown) => error,
+          );
+          assert.ok(error instanceof UpstreamUnavailable, String(error));
           fixture.fake?.mend();
           house.hurry(undefined);
+          house.pass(error.retryAfter);
           assert.ok(await verifier.verify(token), 'a good token is refused after the upstream came back');
         },
       ),

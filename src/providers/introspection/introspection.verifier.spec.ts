@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { FakeOidc } from '../../testing/fake-oidc.js';
 import { testHouse, type TestHouse } from '../../testing/house.js';
 import { describeTokenVerifier } from '../../../test/contracts/token-verifier.js';
-import { type ProviderHouse, type TokenVerifier, UpstreamUnavailable } from '../contract.js';
+import { type Probes, type ProviderHouse, type Runs, type TokenVerifier, UpstreamUnavailable } from '../contract.js';
 import { introspection } from './introspection.verifier.js';
 
 type Input = Parameters<typeof introspection>[0];
@@ -77,6 +77,34 @@ describe('introspection', () => {
     fake.person['aud'] = aud;
     const verifier = create(fake, house, { audience: 'https://us.example' });
     expect((await verifier.verify(fake.mintOpaque())) !== null).toBe(accepted);
+  });
+
+  it('without AUDIENCE the start calls it unsafe and names the variable; with one it does not', async () => {
+    await open();
+    await (create(fake, house, { audience: 'https://us.example' }) as unknown as Runs).open();
+    expect(house.lines).toEqual([]);
+    await (create(fake, house, {}, 'corp-hub') as unknown as Runs).open();
+    expect(house.lines).toHaveLength(1);
+    expect(house.lines[0]).toMatch(/^warn unsafe: corp-hub accepts every active token.*GATEHOUSE_CORP_HUB_AUDIENCE/);
+  });
+
+  it('a probe is an answer to a token that nobody has; refused credentials and silence are none', async () => {
+    await open();
+    await (create(fake, house) as unknown as Probes).probe();
+    await expect((create(fake, house, { clientSecret: 'wrong' }) as unknown as Probes).probe()).rejects.toThrow('401');
+    fake.fault('POST /introspect', { body: '<html>' });
+    await expect((create(fake, house) as unknown as Probes).probe()).rejects.toThrow(UpstreamUnavailable);
+  });
+
+  it('a refused audience is told, with the cure for its issuer', async () => {
+    await open();
+    fake.fault('POST /introspect', {
+      body: { active: true, sub: 'a', iss: 'https://id.acme.example/realms/acme', aud: ['account'] },
+    });
+    expect(await create(fake, house, { audience: 'https://us.example' }).verify('t')).toBeNull();
+    expect(house.lines.join()).toMatch(
+      /\["account"\] was refused; wanted is https:\/\/us\.example.*mapper of type Audience/,
+    );
   });
 
   it('holds an answer for CACHE_TTL seconds and no longer', async () => {

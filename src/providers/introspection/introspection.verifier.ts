@@ -4,7 +4,9 @@ import {
   defineProvider,
   type NamesAuthorizationServers,
   type Principal,
+  type Probes,
   type ProviderHouse,
+  type Runs,
   type TokenVerifier,
 } from '../contract.js';
 import { Introspector } from '../introspector.js';
@@ -36,13 +38,13 @@ const settings = z.object({
 
 type Settings = z.output<typeof settings>;
 
-class Introspection implements TokenVerifier, NamesAuthorizationServers {
+class Introspection implements TokenVerifier, NamesAuthorizationServers, Probes, Runs {
   readonly #introspector: Introspector;
 
   constructor(
     readonly id: string,
     private readonly settings: Settings,
-    house: ProviderHouse,
+    private readonly house: ProviderHouse,
   ) {
     const { url, audience, ...rest } = settings;
     this.#introspector = new Introspector({ id, ...rest, url: new URL(url), audiences: audience, issuers: [] }, house);
@@ -54,6 +56,20 @@ class Introspection implements TokenVerifier, NamesAuthorizationServers {
 
   verify(token: string): Promise<Principal | null> {
     return this.#introspector.verify(token);
+  }
+
+  async open(): Promise<void> {
+    if (this.settings.audience.length > 0) return;
+    const name = `GATEHOUSE_${this.id.toUpperCase().replaceAll('-', '_')}_AUDIENCE`;
+    this.house.log.warn(
+      `unsafe: ${this.id} accepts every active token of ${new URL(this.settings.url).host}, also those made for other servers: set ${name}`,
+    );
+  }
+
+  async close(): Promise<void> {}
+
+  probe(): Promise<void> {
+    return this.#introspector.probe();
   }
 }
 

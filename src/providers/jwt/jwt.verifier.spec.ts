@@ -1,11 +1,18 @@
-import { createHmac, createPublicKey, generateKeyPairSync } from 'node:crypto';
+import { createHmac, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { SignJWT } from 'jose';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { FakeOidc } from '../../testing/fake-oidc.js';
 import { accessClaims, BAD_JWTS, badJwts } from '../../testing/foreign-tokens.js';
 import { testHouse, type TestHouse } from '../../testing/house.js';
 import { describeTokenVerifier } from '../../../test/contracts/token-verifier.js';
-import type { NamesAuthorizationServers, ProviderHouse, TokenVerifier } from '../contract.js';
+import {
+  type NamesAuthorizationServers,
+  type Probes,
+  type ProviderHouse,
+  type Runs,
+  type TokenVerifier,
+  UpstreamUnavailable,
+} from '../contract.js';
 import { jwt } from './jwt.verifier.js';
 
 const AUDIENCE = 'http://localhost:8000/mcp';
@@ -196,6 +203,49 @@ describe('jwt', () => {
     const settings = await open();
     const verifier = create(house, { ...settings, authorizationServers: 'https://as.example' });
     expect((verifier as unknown as NamesAuthorizationServers).authorizationServers).toEqual(['https://as.example']);
+  });
+
+  it('tells of a dead issuer at the start; whether it answers can be asked, with a key in the settings it cannot', async () => {
+    const { jwksUri, issuer } = await open();
+    fake.fault('GET /jwks', { status: 404, body: {} });
+    const verifier = create(house, { jwksUri, issuer }) as TokenVerifier & Runs & Probes;
+    await verifier.open();
+    await vi.waitFor(() => expect(house.lines.join()).toMatch(/error jwt: the keys at http.*\/jwks cannot be had/));
+    await verifier.close();
+    await expect(verifier.probe()).rejects.toThrow(UpstreamUnavailable);
+    fake.mend();
+    await verifier.probe();
+    expect((create(house, { secret: SECRET, issuer }) as Partial<Probes>).probe).toBeUndefined();
+  });
+
+  const pemOfType = (key: KeyObject): string => key.export({ type: 'spki', format: 'pem' }).toString();
+  it.each([
+    ['RSA of 1024 bits', generateKeyPairSync('rsa', { modulusLength: 1024 }), /RSA key of 1024 bits.*2048/],
+    ['secp256k1', generateKeyPairSync('ec', { namedCurve: 'secp256k1' }), /curve secp256k1/],
+    ['Ed448', generateKeyPairSync('ed448'), /type ed448/],
+    ['X25519', generateKeyPairSync('x25519'), /type x25519/],
+    ['RSA-PSS', generateKeyPairSync('rsa-pss', { modulusLength: 2048 }), /type rsa-pss/],
+  ])('sec-35: refuses a PUBLIC_KEY of %s, and says why', async (_, pair, reason) => {
+    await open();
+    const publicKey = pemOfType(pair.publicKey);
+    const { issues = [] } = jwt.definition.settings.safeParse({ issuer: 'i', publicKey }).error ?? {};
+    expect(issues.map(({ path, message }) => `${path.join()}: ${message}`)).toEqual([
+      expect.stringMatching(new RegExp(`^publicKey: cannot be used: .*${reason.source}`)),
+    ]);
+  });
+
+  it.each([
+    ['RS256', generateKeyPairSync('rsa', { modulusLength: 2048 })],
+    ['PS256', generateKeyPairSync('rsa', { modulusLength: 2048 })],
+    ['ES256', generateKeyPairSync('ec', { namedCurve: 'P-256' })],
+    ['ES384', generateKeyPairSync('ec', { namedCurve: 'P-384' })],
+    ['ES512', generateKeyPairSync('ec', { namedCurve: 'P-521' })],
+    ['EdDSA', generateKeyPairSync('ed25519')],
+  ])('accepts %s with a fitting PUBLIC_KEY', async (alg, pair) => {
+    const { issuer } = await open();
+    const verifier = create(house, { issuer, publicKey: pemOfType(pair.publicKey), algorithms: alg });
+    const token = await new SignJWT(accessClaims(fake, AUDIENCE)).setProtectedHeader({ alg }).sign(pair.privateKey);
+    expect(await verifier.verify(token)).not.toBeNull();
   });
 
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });

@@ -5,12 +5,15 @@ import {
   defineProvider,
   type NamesAuthorizationServers,
   type Principal,
+  type Probes,
   type ProviderHouse,
+  type Runs,
   type TokenVerifier,
 } from '../contract.js';
 import { ASYMMETRIC, ForeignJwts } from '../foreign-jwt.js';
 import { KeySet } from '../key-set.js';
 import { isProtected } from '../loopback.js';
+import { algorithmOfCurve, faultOfKey } from '../public-keys.js';
 
 const SYMMETRIC = ['HS256', 'HS384', 'HS512'];
 
@@ -33,7 +36,12 @@ const settings = z
       .describe('Where the issuer publishes its keys. One of `JWKS_URI`, `PUBLIC_KEY` and `SECRET`'),
     publicKey: z
       .string()
-      .refine((pem) => readPublicKey(pem) !== null, { error: 'wants a public key in PEM (BEGIN PUBLIC KEY)' })
+      .superRefine((pem, context) => {
+        const key = readPublicKey(pem);
+        const fault = key ? faultOfKey(key) : null;
+        if (!key) context.addIssue({ code: 'custom', message: 'wants a public key in PEM (BEGIN PUBLIC KEY)' });
+        if (fault !== null) context.addIssue({ code: 'custom', message: `cannot be used: ${fault}` });
+      })
       .optional()
       .describe('The issuer’s public key in PEM; `\\n` may stand for line ends'),
     secret: secret(32).optional().describe('A secret shared with the issuer, for HS256; 32 characters or more'),
@@ -87,13 +95,8 @@ function algorithmsFor({ publicKey, secret: shared }: Pick<Settings, 'publicKey'
   switch (key.asymmetricKeyType) {
     case 'rsa':
       return ASYMMETRIC.filter((name) => /^[RP]S/.test(name));
-    case 'rsa-pss':
-      return ASYMMETRIC.filter((name) => name.startsWith('PS'));
     case 'ec':
-      return [
-        { prime256v1: 'ES256', secp384r1: 'ES384', secp521r1: 'ES512' }[key.asymmetricKeyDetails?.namedCurve ?? ''] ??
-          [],
-      ].flat();
+      return [algorithmOfCurve(key.asymmetricKeyDetails?.namedCurve) ?? []].flat();
     case 'ed25519':
       return ['EdDSA', 'Ed25519'];
     default:
@@ -112,8 +115,11 @@ function readPublicKey(pem: string): KeyObject | null {
   }
 }
 
-class Jwts implements TokenVerifier, NamesAuthorizationServers {
+class Jwts implements TokenVerifier, NamesAuthorizationServers, Runs {
   readonly #tokens: ForeignJwts;
+  readonly #published: KeySet | null;
+  /** Undefined: its key is in the settings, there is nobody to ask. */
+  readonly probe: Probes['probe'] | undefined;
 
   constructor(
     readonly id: string,
@@ -123,13 +129,16 @@ class Jwts implements TokenVerifier, NamesAuthorizationServers {
     const fitting = algorithmsFor(settings);
     const wanted = settings.algorithms ?? (settings.secret ? ['HS256'] : ['RS256', 'ES256', 'EdDSA']);
     const usable = wanted.filter((name) => fitting.includes(name));
+    const published = settings.jwksUri === undefined ? null : new KeySet(id, new URL(settings.jwksUri), house);
+    this.#published = published;
+    this.probe = published ? () => published.probe() : undefined;
     this.#tokens = new ForeignJwts({
       id,
-      key: keyOf(settings, house),
+      keys: published ?? onlyKey(settings),
       algorithms: usable.length > 0 ? usable : fitting,
       issuers: settings.issuer,
       audiences: settings.audience ?? [house.mcpUrl],
-      log: house.log,
+      house,
     });
   }
 
@@ -140,16 +149,20 @@ class Jwts implements TokenVerifier, NamesAuthorizationServers {
   verify(token: string): Promise<Principal | null> {
     return this.#tokens.verify(token);
   }
+
+  async open(): Promise<void> {
+    this.#published?.open();
+  }
+
+  async close(): Promise<void> {
+    this.#published?.close();
+  }
 }
 
-function keyOf(
-  { jwksUri, publicKey, secret: shared }: Settings,
-  { outbound }: ProviderHouse,
-): ConstructorParameters<typeof ForeignJwts>[0]['key'] {
-  if (jwksUri !== undefined) return new KeySet(new URL(jwksUri), outbound).find;
+function onlyKey({ publicKey, secret: shared }: Settings): ConstructorParameters<typeof ForeignJwts>[0]['keys'] {
   const key = shared === undefined ? readPublicKey(publicKey ?? '') : createSecretKey(Buffer.from(shared));
   if (!key) throw new TypeError('a jwt verifier without a key');
-  return () => key;
+  return { find: () => key, findKnown: () => key };
 }
 
 /** Access tokens that are JWTs of issuers the operator names. */

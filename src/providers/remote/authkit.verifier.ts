@@ -4,7 +4,9 @@ import {
   defineProvider,
   type NamesAuthorizationServers,
   type Principal,
+  type Probes,
   type ProviderHouse,
+  type Runs,
   type TokenVerifier,
 } from '../contract.js';
 import { ForeignJwts } from '../foreign-jwt.js';
@@ -24,9 +26,10 @@ const settings = z.object({
     .describe('`aud` of tokens for this server. Default: the MCP URL, to be added in WorkOS under Resource Indicators'),
 });
 
-class AuthKit implements TokenVerifier, NamesAuthorizationServers {
+class AuthKit implements TokenVerifier, NamesAuthorizationServers, Probes, Runs {
   readonly authorizationServers: readonly string[];
   readonly #tokens: ForeignJwts;
+  readonly #keys: KeySet;
 
   constructor(
     readonly id: string,
@@ -35,18 +38,31 @@ class AuthKit implements TokenVerifier, NamesAuthorizationServers {
   ) {
     const issuer = new URL(authkitDomain).origin;
     this.authorizationServers = [issuer];
+    this.#keys = new KeySet(id, new URL('/oauth2/jwks', issuer), house);
     this.#tokens = new ForeignJwts({
       id,
-      key: new KeySet(new URL('/oauth2/jwks', issuer), house.outbound).find,
+      keys: this.#keys,
       algorithms: ['RS256'],
       issuers: [issuer],
       audiences: audience ?? [house.mcpUrl],
-      log: house.log,
+      house,
     });
   }
 
   verify(token: string): Promise<Principal | null> {
     return this.#tokens.verify(token);
+  }
+
+  async open(): Promise<void> {
+    this.#keys.open();
+  }
+
+  async close(): Promise<void> {
+    this.#keys.close();
+  }
+
+  probe(): Promise<void> {
+    return this.#keys.probe();
   }
 }
 

@@ -1,10 +1,11 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { AUTHKIT_PATHS, FakeOidc } from '../../testing/fake-oidc.js';
 import { accessClaims, BAD_JWTS, badJwts } from '../../testing/foreign-tokens.js';
 import { testHouse, type TestHouse } from '../../testing/house.js';
 import { describeTokenVerifier } from '../../../test/contracts/token-verifier.js';
 import {
   type NamesAuthorizationServers,
+  type Probes,
   type ProviderHouse,
   type Runs,
   type TokenVerifier,
@@ -14,7 +15,7 @@ import { authkit } from './authkit.verifier.js';
 import { remote } from './remote.verifier.js';
 
 const AUDIENCE = 'http://localhost:8000/mcp';
-type Remote = TokenVerifier & NamesAuthorizationServers & Runs;
+type Remote = TokenVerifier & NamesAuthorizationServers & Runs & Probes;
 
 function create(house: ProviderHouse, settings: Parameters<typeof remote>[0], id = 'remote'): Remote {
   return remote.definition.create(id, remote.definition.settings.parse(settings), house) as Remote;
@@ -111,10 +112,79 @@ describe('remote', () => {
     const verifier = await open((fake) => fake.fault('*', { status: 500, body: '' }));
     await verifier.open();
     await expect(verifier.verify(await good())).rejects.toThrow(UpstreamUnavailable);
-    expect(house.lines.join('\n')).toMatch(/error remote: discovery failed.*trying again/);
+    expect(house.lines.join('\n')).toMatch(/error remote: discovery failed.*trying again in 1 s/);
     fake.mend();
-    expect(await verifier.verify(await good())).not.toBeNull();
+    await vi.waitFor(async () => expect(await verifier.verify(await good())).not.toBeNull(), { timeout: 10_000 });
     await verifier.close();
+  });
+
+  it.each([
+    ['jwks_uri', {}],
+    ['introspection_endpoint', { introspectionClientId: 'oidc-client', introspectionClientSecret: 'oidc-secret' }],
+  ])('metadata that lack %s are read again until they are whole', async (member, credentials) => {
+    await open((fake) => (fake.metadata = { [member]: undefined }));
+    fake.person['aud'] = AUDIENCE;
+    const verifier = create(house, { issuer: fake.issuer, ...credentials });
+    const token = member === 'jwks_uri' ? await good() : fake.mintOpaque();
+    await expect(verifier.verify(token)).rejects.toThrow(UpstreamUnavailable);
+    await expect(verifier.probe()).rejects.toThrow(UpstreamUnavailable);
+    fake.metadata = {};
+    house.pass(1);
+    expect(await verifier.verify(token)).not.toBeNull();
+    await verifier.probe();
+  });
+
+  it('sec-34: strangers cannot hammer an issuer whose discovery fails', async () => {
+    let now = 1000;
+    await open((fake) => fake.fault('*', { status: 500, body: '' }));
+    const paced = testHouse({ now: () => now });
+    const verifier = create(paced, { issuer: fake.issuer });
+    const place = 'GET /.well-known/openid-configuration';
+    for (let i = 0; i < 30; i++, now++)
+      await expect(verifier.verify(`junk-${i}`)).rejects.toMatchObject({ isQuiet: true });
+    expect(fake.count(place)).toBe(5);
+    expect(paced.lines).toHaveLength(5);
+    now += 300;
+    await Promise.all(
+      Array.from({ length: 30 }, (_, i) => expect(verifier.verify(`junk-${i}`)).rejects.toThrow(UpstreamUnavailable)),
+    );
+    expect(fake.count(place)).toBe(6);
+    await expect(verifier.verify('junk')).rejects.toMatchObject({ retryAfter: 30 });
+    await paced.close();
+  });
+
+  it('authkit tells of a dead domain at the start, and works once it is there', async () => {
+    fake = await new FakeOidc({ paths: AUTHKIT_PATHS }).listen();
+    house = testHouse();
+    fake.fault('*', 'reset');
+    const settings = authkit.definition.settings.parse({ authkitDomain: fake.origin });
+    const verifier = authkit.definition.create('authkit', settings, house) as Remote;
+    await verifier.open();
+    await vi.waitFor(() => expect(house.lines.join()).toMatch(/error authkit: the keys at .* cannot be had/));
+    await expect(verifier.probe()).rejects.toThrow(UpstreamUnavailable);
+    fake.mend();
+    await verifier.probe();
+    await vi.waitFor(async () => expect(await verifier.verify(await good())).not.toBeNull(), { timeout: 10_000 });
+    await verifier.close();
+  });
+
+  it.each([
+    [
+      'audience',
+      { aud: 'https://other.example' },
+      /audience "https:\/\/other\.example" was refused; wanted is .*RFC 8707/,
+    ],
+    ['audience that is absent', { aud: undefined }, /audience \(none\) was refused/],
+    ['issuer', { iss: 'https://evil.example' }, /issuer "https:\/\/evil\.example" was refused/],
+  ])('by introspection a refused %s is told once', async (_, claims, line) => {
+    await open();
+    const credentials = { introspectionClientId: fake.clientId, introspectionClientSecret: fake.clientSecret ?? '' };
+    const verifier = create(house, { issuer: fake.issuer, ...credentials });
+    fake.fault('POST /introspect', { body: { active: true, sub: 'a', aud: AUDIENCE, iss: fake.issuer, ...claims } });
+    expect(await verifier.verify('one')).toBeNull();
+    expect(await verifier.verify('two')).toBeNull();
+    expect(house.lines).toHaveLength(1);
+    expect(house.lines[0]).toMatch(line);
   });
 
   it('discovers once for many tokens', async () => {

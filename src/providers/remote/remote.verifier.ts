@@ -14,10 +14,10 @@ import { ASYMMETRIC, ForeignJwts } from '../foreign-jwt.js';
 import { Introspector } from '../introspector.js';
 import { KeySet } from '../key-set.js';
 import { isProtected } from '../loopback.js';
+import { PacedAsk } from '../paced-ask.js';
 import { issuersOf, quirkOf } from '../quirks.js';
 import { type IssuerMetadata, readIssuerMetadata } from './issuer-metadata.js';
 
-const RETRY_MS = 30_000;
 /** Seconds for which an introspected token holds. */
 const CACHE_TTL = 5;
 
@@ -55,11 +55,13 @@ const settings = z
 
 type Settings = z.output<typeof settings>;
 
+/** What discovery makes: either way of checking tokens. */
+type Check = Pick<TokenVerifier, 'verify'> & Probes;
+
 class Remote implements TokenVerifier, NamesAuthorizationServers, Probes, Runs {
   readonly authorizationServers: readonly string[];
-  #check: Promise<{ verify(token: string): Promise<Principal | null> }> | undefined;
-  #isReady = false;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #discovery: PacedAsk<Check>;
+  #check: Check | undefined;
 
   constructor(
     readonly id: string,
@@ -67,55 +69,38 @@ class Remote implements TokenVerifier, NamesAuthorizationServers, Probes, Runs {
     private readonly house: ProviderHouse,
   ) {
     this.authorizationServers = [settings.issuer];
+    this.#discovery = new PacedAsk(async () => (this.#check = await this.#discover()), {
+      failed: () => `${id}: discovery failed, its tokens cannot be checked`,
+      log: house.log,
+      now: house.now,
+    });
   }
 
   async verify(token: string): Promise<Principal | null> {
-    return (await this.#discovered()).verify(token);
+    return (this.#check ?? (await this.#discovery.ask())).verify(token);
   }
 
   /** Begins discovery without holding up the start: the server is of use to holders of other tokens meanwhile. */
   async open(): Promise<void> {
     const { remote } = quirkOf(this.settings.issuer);
     if (remote) this.house.log.warn(`${this.id}: ${remote}`);
-    this.#timer = setInterval(() => this.#tryDiscovery(), RETRY_MS);
-    this.#timer.unref();
-    this.#tryDiscovery();
+    this.#discovery.keepAsking();
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#timer);
+    this.#discovery.stop();
   }
 
   async probe(): Promise<void> {
-    await readIssuerMetadata(this.settings.issuer, this.house.outbound);
+    await (await this.#discover()).probe();
   }
 
-  #tryDiscovery(): void {
-    if (this.#isReady) return clearInterval(this.#timer);
-    this.#discovered().catch((error: unknown) =>
-      this.house.log.error(
-        `${this.id}: discovery failed, its tokens cannot be checked; trying again every ${RETRY_MS / 1000} s: ${String(error)}`,
-      ),
-    );
+  /** @throws UpstreamUnavailable also when the metadata lacks what is needed: it may be mended there */
+  async #discover(): Promise<Check> {
+    return this.#build(await readIssuerMetadata(this.settings.issuer, this.house.outbound));
   }
 
-  /** @throws UpstreamUnavailable */
-  #discovered(): Promise<{ verify(token: string): Promise<Principal | null> }> {
-    this.#check ??= readIssuerMetadata(this.settings.issuer, this.house.outbound).then(
-      (metadata) => {
-        const made = this.#build(metadata);
-        this.#isReady = true;
-        return made;
-      },
-      (error: unknown) => {
-        this.#check = undefined;
-        throw error;
-      },
-    );
-    return this.#check;
-  }
-
-  #build({ issuer, jwksUri, introspectionEndpoint, introspectionAuthMethods }: IssuerMetadata) {
+  #build({ issuer, jwksUri, introspectionEndpoint, introspectionAuthMethods }: IssuerMetadata): Check {
     const { introspectionClientId: clientId, introspectionClientSecret: clientSecret, audience } = this.settings;
     const { id, house } = this;
     const audiences = audience ?? [house.mcpUrl];
@@ -141,8 +126,9 @@ class Remote implements TokenVerifier, NamesAuthorizationServers, Probes, Runs {
     }
     if (!jwksUri)
       throw new UpstreamUnavailable(`${id}: ${issuer} publishes no keys: set INTROSPECTION_CLIENT_ID and _SECRET`);
-    const key = new KeySet(jwksUri, house.outbound).find;
-    return new ForeignJwts({ id, key, algorithms: ASYMMETRIC, issuers, audiences, log: house.log });
+    const keys = new KeySet(id, jwksUri, house);
+    const tokens = new ForeignJwts({ id, keys, algorithms: ASYMMETRIC, issuers, audiences, house });
+    return { verify: (token) => tokens.verify(token), probe: () => keys.probe() };
   }
 }
 
