@@ -1,8 +1,9 @@
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { ProviderHouse, Runs, TokenVerifier } from '../contract.js';
+import { testHouse, type TestHouse } from '../../testing/house.js';
+import type { Runs, TokenVerifier } from '../contract.js';
 import { staticToken } from './static-token.verifier.js';
 
 const { definition } = staticToken;
@@ -10,23 +11,16 @@ type Verifier = TokenVerifier & Runs & { onChange(listener: () => void): void };
 
 describe('static tokens', () => {
   let cwd: string;
-  let errors: string[];
-  let house: ProviderHouse;
+  let house: TestHouse;
 
   beforeEach(() => {
     cwd = mkdtempSync(join(tmpdir(), 'gatehouse-'));
-    errors = [];
-    const send = () => Promise.reject(new Error('nothing goes out'));
-    house = {
-      outbound: { send },
-      publicUrl: 'http://localhost:8000',
-      mcpUrl: 'http://localhost:8000/mcp',
-      ruleKinds: new Set(),
-      cwd,
-      log: { warn() {}, error: (message) => errors.push(message) },
-    };
+    house = testHouse({ cwd });
   });
-  afterEach(() => rmSync(cwd, { recursive: true }));
+  afterEach(async () => {
+    rmSync(cwd, { recursive: true });
+    await house.close();
+  });
 
   const make = (settings: Parameters<typeof staticToken>[0]): Verifier =>
     definition.create('ci', definition.settings.parse(settings), house) as Verifier;
@@ -66,29 +60,81 @@ describe('static tokens', () => {
     expect(definition.settings.safeParse({ tokens }).success).toBe(false);
   });
 
-  it('are read again when their file changes, and keep the last list when it is broken', async () => {
-    const file = join(cwd, 'tokens.json');
-    const replace = (text: string): void => {
-      writeFileSync(`${file}.new`, text);
-      renameSync(`${file}.new`, file);
+  describe('in a file', () => {
+    const file = (name = 'tokens.json'): string => join(cwd, name);
+    const tokens = (token: string): string => JSON.stringify({ [token]: { client_id: token.split('-')[0] } });
+    const soon = <T>(look: () => T | Promise<T>): Promise<T> => vi.waitFor(look, { timeout: 10_000, interval: 20 });
+    const becomes = (verifier: Verifier, token: string): Promise<void> =>
+      soon(async () => expect(await verifier.verify(token)).not.toBeNull());
+    const running = async (tokensFile: string, play: (verifier: Verifier) => Promise<void>): Promise<void> => {
+      const verifier = make({ tokensFile });
+      await verifier.open();
+      await play(verifier).finally(() => verifier.close());
     };
-    replace('{"first-token":{"client_id":"a"}}');
-    const verifier = make({ tokensFile: 'tokens.json' });
-    let changes = 0;
-    verifier.onChange(() => changes++);
-    await verifier.open();
-    try {
-      replace('{"second-token":{"client_id":"b"}}');
-      await vi.waitFor(() => expect(changes).toBe(1), { timeout: 10_000 });
-      expect(await verifier.verify('first-token')).toBeNull();
-      expect((await verifier.verify('second-token'))?.client).toBe('b');
-      replace('{"third-token":');
-      await vi.waitFor(() => expect(errors).toHaveLength(1), { timeout: 10_000 });
-      expect(errors[0]).not.toContain('third-token');
-      expect(await verifier.verify('second-token')).not.toBeNull();
-    } finally {
-      await verifier.close();
-    }
+
+    it('are read again when it is written over', async () => {
+      writeFileSync(file(), tokens('first-token'));
+      await running('tokens.json', async (verifier) => {
+        let changes = 0;
+        verifier.onChange(() => changes++);
+        writeFileSync(file(), tokens('other-token'));
+        await becomes(verifier, 'other-token');
+        expect(await verifier.verify('first-token')).toBeNull();
+        expect(changes).toBe(1);
+      });
+    });
+
+    it('are read again when it is replaced by rename, also between construction and start', async () => {
+      const replace = (text: string): void => {
+        writeFileSync(file('new'), text);
+        renameSync(file('new'), file());
+      };
+      replace(tokens('first-token'));
+      const verifier = make({ tokensFile: 'tokens.json' });
+      replace(tokens('early-token'));
+      await verifier.open();
+      try {
+        expect(await verifier.verify('early-token')).not.toBeNull();
+        expect(await verifier.verify('first-token')).toBeNull();
+        replace(tokens('later-token'));
+        await becomes(verifier, 'later-token');
+      } finally {
+        await verifier.close();
+      }
+    });
+
+    it('are read again when a link on the way leads elsewhere, as Kubernetes swaps secrets', async () => {
+      for (const [version, token] of [
+        ['v1', 'first-token'],
+        ['v2', 'other-token'],
+      ] as const) {
+        mkdirSync(join(cwd, version));
+        writeFileSync(join(cwd, version, 'tokens.json'), tokens(token));
+      }
+      symlinkSync('v1', file('data'));
+      symlinkSync(join('data', 'tokens.json'), file());
+      await running('tokens.json', async (verifier) => {
+        symlinkSync('v2', file('data.new'));
+        renameSync(file('data.new'), file('data'));
+        await becomes(verifier, 'other-token');
+      });
+    });
+
+    it('sec-47: keep the last list while it is broken or gone, told once and without its content', async () => {
+      writeFileSync(file(), tokens('first-token'));
+      await running('tokens.json', async (verifier) => {
+        writeFileSync(file(), '{"third-token":');
+        await soon(() => expect(house.lines.join()).toContain('it is not JSON'));
+        expect(await verifier.verify('first-token')).not.toBeNull();
+        rmSync(file());
+        await soon(() => expect(house.lines.join()).toContain('ENOENT'));
+        expect(await verifier.verify('first-token')).not.toBeNull();
+        writeFileSync(file(), tokens('other-token'));
+        await becomes(verifier, 'other-token');
+        expect(house.lines).toHaveLength(2);
+        expect(house.lines.join()).not.toContain('third-token');
+      });
+    });
   });
 
   it('an unreadable file stops the start, by name', () => {

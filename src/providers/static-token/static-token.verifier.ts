@@ -1,4 +1,5 @@
-import { readFileSync, unwatchFile, watchFile } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { sha256 } from '../../protocol/token.js';
@@ -46,6 +47,10 @@ class StaticTokens implements TokenVerifier, Runs {
   readonly #file: string | null;
   readonly #listeners = new Set<() => void>();
   #principals: ReadonlyMap<string, Principal>;
+  /** The file as last seen, fit or not, or why it could not be read: each change is told of once. */
+  #seen = '';
+  #timer: NodeJS.Timeout | undefined;
+  #isOpen = false;
 
   constructor(
     readonly id: string,
@@ -53,7 +58,7 @@ class StaticTokens implements TokenVerifier, Runs {
     private readonly house: ProviderHouse,
   ) {
     this.#file = chosen.tokensFile === undefined ? null : resolve(house.cwd, chosen.tokensFile);
-    this.#principals = this.#index(this.#file === null ? {} : readTokens(this.#file));
+    this.#principals = this.#index(this.#file === null ? {} : this.#readFirst(this.#file));
   }
 
   /** The list is keyed by SHA-256: how long a look-up takes says nothing about a token. */
@@ -69,23 +74,54 @@ class StaticTokens implements TokenVerifier, Runs {
   }
 
   async open(): Promise<void> {
-    if (this.#file !== null) watchFile(this.#file, { interval: RELOAD_MS, persistent: false }, this.#reload);
+    this.#isOpen = true;
+    await this.#look();
   }
 
   async close(): Promise<void> {
-    if (this.#file !== null) unwatchFile(this.#file, this.#reload);
+    this.#isOpen = false;
+    clearTimeout(this.#timer);
   }
 
-  /** A file that cannot be read leaves the old list in force: half-written files must not lock everybody out. */
-  readonly #reload = (): void => {
-    if (this.#file === null) return;
+  #readFirst(file: string): TokenList {
     try {
-      this.#principals = this.#index(readTokens(this.#file));
+      this.#seen = readFileSync(file, 'utf8');
+    } catch (error) {
+      throw unreadable(file, error);
+    }
+    return parseTokens(file, this.#seen);
+  }
+
+  /**
+   * Compares the content, not the file's times: a file replaced by rename or through a symbolic link, as Kubernetes does with secrets, counts like one
+   * that is written over, and a change between two looks is never missed.
+   */
+  async #look(): Promise<void> {
+    const file = this.#file;
+    if (file === null || !this.#isOpen) return;
+    await this.#reload(file);
+    if (!this.#isOpen) return;
+    this.#timer = setTimeout(() => void this.#look(), RELOAD_MS);
+    this.#timer.unref();
+  }
+
+  /** A file that cannot be used leaves the old list in force: half-written files must not lock everybody out. */
+  async #reload(file: string): Promise<void> {
+    try {
+      const text = await readFile(file, 'utf8').catch((error: unknown): never => {
+        throw unreadable(file, error);
+      });
+      if (text === this.#seen) return;
+      this.#seen = text;
+      this.#principals = this.#index(parseTokens(file, text));
       for (const listener of this.#listeners) listener();
     } catch (error) {
-      this.house.log.error(`static tokens keep their last list: ${(error as Error).message}`);
+      const { message } = error as Error;
+      if (error instanceof Unreadable && message === this.#seen) return;
+      if (error instanceof Unreadable) this.#seen = message;
+      this.house.log.error(`static tokens keep their last list: ${message}`);
     }
-  };
+  }
 
   #index(fromFile: TokenList): ReadonlyMap<string, Principal> {
     const entries = Object.entries({ ...this.chosen.tokens, ...fromFile });
@@ -107,14 +143,20 @@ class StaticTokens implements TokenVerifier, Runs {
   }
 }
 
+class Unreadable extends Error {}
+
+function unreadable(file: string, cause: unknown): Unreadable {
+  return new Unreadable(`cannot read the tokens file ${file}: ${(cause as Error).message}`, { cause });
+}
+
 /** @throws Error that names the file and never its content */
-function readTokens(file: string): TokenList {
+function parseTokens(file: string, text: string): TokenList {
   let parsed: unknown;
   try {
-    parsed = JSON.parse(readFileSync(file, 'utf8'));
-  } catch (error) {
-    const reason = error instanceof SyntaxError ? 'it is not JSON' : (error as Error).message;
-    throw new Error(`cannot read the tokens file ${file}: ${reason}`, { cause: error });
+    parsed = JSON.parse(text);
+  } catch {
+    // Without its cause: the message of a SyntaxError quotes the text.
+    throw new Error(`cannot read the tokens file ${file}: it is not JSON`);
   }
   const list = tokenList.safeParse(parsed);
   if (!list.success)
