@@ -6,6 +6,9 @@ export function isLoopback(url: string): boolean {
 }
 
 /** Is this URL https, or on this very machine? */
-export function isProtected(url: string): boolean {
+function isProtected(url: string): boolean {
   return URL.canParse(url) && (new URL(url).protocol === 'https:' || isLoopback(url));
 }
+
+/** Refines a URL that secrets are sent to: `httpUrl().refine(...protectedUrl)`. */
+export const protectedUrl = [isProtected, { error: 'wants https (http is for loopback addresses only)' }] as const;

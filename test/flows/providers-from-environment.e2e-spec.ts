@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { z } from 'zod';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ConfigurationError } from '../../src/config/configuration-error.js';
 import { readEnvironment } from '../../src/config/environment.js';
 import { defineProvider, GatehouseModule, type LoginProvider, type Principal } from '../../src/index.js';
@@ -26,6 +26,8 @@ const ROWS: Record<string, { good: Env; mandatory: string[]; contradictory?: [st
     contradictory: [
       ['a base that is no URL', { GATEHOUSE_GITHUB_BASE_URL: 'github' }, 'GATEHOUSE_GITHUB_BASE_URL'],
       ['an API that is no URL', { GATEHOUSE_GITHUB_API_URL: 'ftp://api' }, 'GATEHOUSE_GITHUB_API_URL'],
+      ['a base over http', { GATEHOUSE_GITHUB_BASE_URL: 'http://gh.acme.example' }, 'GATEHOUSE_GITHUB_BASE_URL'],
+      ['an API over http', { GATEHOUSE_GITHUB_API_URL: 'http://api.acme.example' }, 'GATEHOUSE_GITHUB_API_URL'],
     ],
   },
   google: {
@@ -36,6 +38,17 @@ const ROWS: Record<string, { good: Env; mandatory: string[]; contradictory?: [st
     },
     mandatory: ['GATEHOUSE_GOOGLE_CLIENT_ID', 'GATEHOUSE_GOOGLE_CLIENT_SECRET'],
     contradictory: [
+      [
+        'sign-in over http',
+        { GATEHOUSE_GOOGLE_AUTHORIZATION_URL: 'http://g.example/auth' },
+        'GATEHOUSE_GOOGLE_AUTHORIZATION_URL',
+      ],
+      ['tokens over http', { GATEHOUSE_GOOGLE_TOKEN_URL: 'http://g.example/token' }, 'GATEHOUSE_GOOGLE_TOKEN_URL'],
+      [
+        'a profile over http',
+        { GATEHOUSE_GOOGLE_USERINFO_URL: 'http://g.example/userinfo' },
+        'GATEHOUSE_GOOGLE_USERINFO_URL',
+      ],
       ['a Google+ URL', { GATEHOUSE_GOOGLE_USERINFO_URL: 'https://g.example/people' }, 'GATEHOUSE_GOOGLE_USERINFO_URL'],
     ],
   },
@@ -238,14 +251,19 @@ describe('remote authorization servers', () => {
       env: { GATEHOUSE_PROVIDERS: 'remote', GATEHOUSE_REMOTE_ISSUER: down.issuer },
     });
     const token = () => down.sign(accessClaims(down, gatehouse.mcpUrl));
-    expect((await callTool(gatehouse.mcpUrl, await token(), 'hello', { name: 'x' })).status).toBe(503);
+    const refused = await callTool(gatehouse.mcpUrl, await token(), 'hello', { name: 'x' });
+    expect(refused.status).toBe(503);
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
     expect(gatehouse.logs.join('\n')).toContain('discovery failed');
     const back = new FakeOidc();
     await back.listen(port);
-    const answer = await callTool(gatehouse.mcpUrl, await back.sign(accessClaims(back, gatehouse.mcpUrl)), 'hello', {
-      name: 'x',
-    });
-    expect(answer.status).toBe(200);
+    await vi.waitFor(
+      async () => {
+        const good = await back.sign(accessClaims(back, gatehouse.mcpUrl));
+        expect((await callTool(gatehouse.mcpUrl, good, 'hello', { name: 'x' })).status).toBe(200);
+      },
+      { timeout: 10_000, interval: 100 },
+    );
     await gatehouse.close();
     await back.close();
   });

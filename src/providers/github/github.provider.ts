@@ -14,6 +14,7 @@ import {
   type UpstreamTokens,
   UpstreamUnavailable,
 } from '../contract.js';
+import { protectedUrl } from '../loopback.js';
 import { keepLogin, PassportLogin, strategyBasics } from '../passport-login.js';
 import { refreshAt, tokensOf } from '../token-endpoint.js';
 import { asObject, asText, askJson, type JsonAnswer, retryAfter } from '../upstream-json.js';
@@ -29,8 +30,12 @@ const settings = z.object({
   scopes: scopes()
     .default(['read:user', 'user:email'])
     .describe('Scopes asked for; `read:org` is added when a rule needs organisations or teams'),
-  baseUrl: httpUrl().default(GITHUB).describe('Origin of the web pages; GitHub Enterprise Server: `https://HOST`'),
+  baseUrl: httpUrl()
+    .refine(...protectedUrl)
+    .default(GITHUB)
+    .describe('Origin of the web pages; GitHub Enterprise Server: `https://HOST`'),
   apiUrl: httpUrl()
+    .refine(...protectedUrl)
     .optional()
     .describe(
       'Base of the API. Default: `https://api.github.com`; for another base URL `https://HOST/api/v3` or `https://api.SUB.ghe.com`',

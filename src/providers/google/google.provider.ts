@@ -14,6 +14,7 @@ import {
   type UpstreamTokens,
   UpstreamUnavailable,
 } from '../contract.js';
+import { protectedUrl } from '../loopback.js';
 import { keepLogin, PassportLogin, strategyBasics } from '../passport-login.js';
 import { formPost, refreshAt, tokensOf } from '../token-endpoint.js';
 import { asObject, asText, askJson } from '../upstream-json.js';
@@ -23,11 +24,16 @@ const settings = z.object({
   clientSecret: secret().describe('Client secret'),
   scopes: scopes().default(['openid', 'email', 'profile']).describe('Scopes asked for'),
   authorizationUrl: httpUrl()
+    .refine(...protectedUrl)
     .default('https://accounts.google.com/o/oauth2/v2/auth')
     .describe('Authorization endpoint'),
-  tokenUrl: httpUrl().default('https://oauth2.googleapis.com/token').describe('Token endpoint'),
+  tokenUrl: httpUrl()
+    .refine(...protectedUrl)
+    .default('https://oauth2.googleapis.com/token')
+    .describe('Token endpoint'),
   // The package reads any other path as an answer of the Google+ API that was shut down in 2019.
   userinfoUrl: httpUrl()
+    .refine(...protectedUrl)
     .refine((value) => !URL.canParse(value) || new URL(value).pathname.endsWith('/userinfo'), {
       error: 'wants a URL whose path ends in /userinfo',
     })

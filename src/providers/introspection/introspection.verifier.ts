@@ -10,11 +10,11 @@ import {
   type TokenVerifier,
 } from '../contract.js';
 import { Introspector } from '../introspector.js';
-import { isProtected } from '../loopback.js';
+import { protectedUrl } from '../loopback.js';
 
 const settings = z.object({
   url: httpUrl()
-    .refine(isProtected, { error: 'wants https (http is for loopback addresses only)' })
+    .refine(...protectedUrl)
     .describe('Introspection endpoint (RFC 7662)'),
   clientId: z.string().min(1).describe('Client ID to ask with'),
   clientSecret: secret().describe('Client secret to ask with'),

@@ -12,7 +12,7 @@ import {
 } from '../contract.js';
 import { ASYMMETRIC, ForeignJwts } from '../foreign-jwt.js';
 import { KeySet } from '../key-set.js';
-import { isProtected } from '../loopback.js';
+import { protectedUrl } from '../loopback.js';
 import { algorithmOfCurve, faultOfKey } from '../public-keys.js';
 
 const SYMMETRIC = ['HS256', 'HS384', 'HS512'];
@@ -31,7 +31,7 @@ function hasFields({ value }: { value: unknown }): boolean {
 const settings = z
   .object({
     jwksUri: httpUrl()
-      .refine(isProtected, { error: 'wants https (http is for loopback addresses only)' })
+      .refine(...protectedUrl)
       .optional()
       .describe('Where the issuer publishes its keys. One of `JWKS_URI`, `PUBLIC_KEY` and `SECRET`'),
     publicKey: z

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { httpUrl, scopes, secret } from '../../config/values.js';
 import { defineProvider } from '../contract.js';
-import { isProtected } from '../loopback.js';
+import { protectedUrl } from '../loopback.js';
 import { OpenIdLogin } from '../openid-login.js';
 
 const settings = z.object({
   issuer: httpUrl()
-    .refine(isProtected, { error: 'wants https (http is for loopback addresses only)' })
+    .refine(...protectedUrl)
     .describe(
       'Issuer, exactly as the provider writes it; its metadata is discovered at `<issuer>/.well-known/openid-configuration`',
     ),

@@ -11,14 +11,14 @@ import {
 } from '../contract.js';
 import { ForeignJwts } from '../foreign-jwt.js';
 import { KeySet } from '../key-set.js';
-import { isProtected } from '../loopback.js';
+import { protectedUrl } from '../loopback.js';
 
 const settings = z.object({
   authkitDomain: httpUrl()
     .refine((value) => !URL.canParse(value) || (new URL(value).pathname === '/' && !/[?#]/.test(value)), {
       error: 'wants an origin without a path, for example https://your-app.authkit.app',
     })
-    .refine(isProtected, { error: 'wants https (http is for loopback addresses only)' })
+    .refine(...protectedUrl)
     .describe('The AuthKit domain, for example `https://your-app.authkit.app`'),
   audience: list()
     .refine((values) => values.length > 0, { error: 'wants an audience, or a comma list' })

@@ -13,7 +13,7 @@ import {
 import { ASYMMETRIC, ForeignJwts } from '../foreign-jwt.js';
 import { Introspector } from '../introspector.js';
 import { KeySet } from '../key-set.js';
-import { isProtected } from '../loopback.js';
+import { protectedUrl } from '../loopback.js';
 import { PacedAsk } from '../paced-ask.js';
 import { issuersOf, quirkOf } from '../quirks.js';
 import { type IssuerMetadata, readIssuerMetadata } from './issuer-metadata.js';
@@ -29,7 +29,7 @@ function hasFields({ value }: { value: unknown }): boolean {
 const settings = z
   .object({
     issuer: httpUrl()
-      .refine(isProtected, { error: 'wants https (http is for loopback addresses only)' })
+      .refine(...protectedUrl)
       .describe('Issuer of the authorization server, exactly as it writes it; its metadata is discovered'),
     audience: list()
       .refine((values) => values.length > 0, { error: 'wants an audience, or a comma list' })

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { httpUrl, scopes, secret } from '../../config/values.js';
 import { defineProvider } from '../contract.js';
-import { isProtected } from '../loopback.js';
+import { protectedUrl } from '../loopback.js';
 import { OpenIdLogin } from '../openid-login.js';
 
 const settings = z.object({
@@ -9,7 +9,7 @@ const settings = z.object({
     .refine((value) => !URL.canParse(value) || (new URL(value).pathname === '/' && !/[?#]/.test(value)), {
       error: 'wants an origin without a path, for example https://your-app.authkit.app',
     })
-    .refine(isProtected, { error: 'wants https (http is for loopback addresses only)' })
+    .refine(...protectedUrl)
     .describe('The AuthKit domain, for example `https://your-app.authkit.app`'),
   clientId: z.string().min(1).describe('Client ID of the Connect application (type OAuth, confidential)'),
   clientSecret: secret().describe('Client secret'),
