@@ -1,4 +1,4 @@
-import { TokenError, type Strategy, type VerifyFunction } from 'passport-oauth2';
+import { InternalOAuthError, TokenError, type Strategy, type VerifyFunction } from 'passport-oauth2';
 import { type Outbound, OutboundFailed } from '../outbound/outbound.js';
 import { type LoginAsk, UpstreamUnavailable } from './contract.js';
 import { readCallback, reportOurFault, safeCode } from './upstream-errors.js';
@@ -198,6 +198,13 @@ function isErrorAnswer(data: object | undefined): boolean {
   return data !== undefined && 'error' in data && Boolean(data.error);
 }
 
+/** What went wrong, without anything an upstream wrote: the packages' errors quote its descriptions, and parsers its text. */
 function describe(cause: unknown): string {
-  return cause instanceof Error ? cause.message.slice(0, 200) : 'it failed without saying why';
+  if (!(cause instanceof Error)) return 'it failed without saying why';
+  if (cause instanceof InternalOAuthError) {
+    const status = (cause.oauthError as { statusCode?: unknown } | undefined)?.statusCode;
+    return `${cause.message}${typeof status === 'number' ? `, it answered ${status}` : ''}`;
+  }
+  const code = 'code' in cause && typeof cause.code === 'string' ? `, it answered ${safeCode(cause.code)}` : '';
+  return `${cause.name}${code}`;
 }

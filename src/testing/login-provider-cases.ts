@@ -11,6 +11,7 @@ import {
 } from '../providers/contract.js';
 import type { FakeAnswer, FakeServer } from './fake-server.js';
 import { testHouse, type TestHouse } from './house.js';
+import { talkative, UPSTREAM_TEXT } from './talkative-answers.js';
 
 /** A login provider beside the fake it signs in at. The fake answers its authorize page with a redirect at once. */
 export interface LoginFixture {
@@ -140,21 +141,55 @@ function happyCases(scene: Scenes): ContractCase[] {
         );
       },
     ),
+    ...['token', 'profile'].map((route) =>
+      scene(
+        `sec-47: nothing the ${route} endpoint writes beyond an error code comes into errors or the log`,
+        async ({ provider, fake, fixture, house }) => {
+          for (const answer of talkative()) {
+            const { callback, memo } = await begin(provider);
+            fake.fault(fixture.routes[route as 'token' | 'profile'], answer);
+            const error = await failureOf(provider.finish(callback, memo, CALLBACK));
+            fake.mend();
+            const said = [error.message, ...house.lines].join('\n');
+            assert.ok(!said.includes(UPSTREAM_TEXT), `${JSON.stringify(answer)} came through: ${said}`);
+          }
+        },
+      ),
+    ),
+    scene('sec-47: nor what refresh and identify are answered', async ({ provider, fake, fixture, house }) => {
+      fixture.allowRefresh?.();
+      const { tokens } = await signIn(provider);
+      const powers = provider as Partial<RefreshesUpstreamTokens & Identifies>;
+      for (const answer of talkative()) {
+        for (const route of Object.values(fixture.routes)) fake.fault(route, answer);
+        const errors = await Promise.all([
+          powers.identify ? failureOf(powers.identify(tokens)) : null,
+          powers.refresh ? failureOf(powers.refresh(tokens.refreshToken ?? 'none')) : null,
+        ]);
+        const said = [...errors.map((error) => error?.message), ...house.lines].join('\n');
+        assert.ok(!said.includes(UPSTREAM_TEXT), `${JSON.stringify(answer)} came through: ${said}`);
+      }
+    }),
     scene(
       'sec-47: neither errors nor the log hold the code, the verifier or a token',
       async ({ provider, fake, fixture, house }) => {
         const { callback, memo } = await begin(provider);
         fake.fault(fixture.routes.profile, { status: 500, body: 'down' });
-        const error = await provider.finish(callback, memo, CALLBACK).then(
-          () => assert.fail('an upstream error was overlooked'),
-          (error: Error) => error,
-        );
+        const error = await failureOf(provider.finish(callback, memo, CALLBACK));
         const said = [error.message, ...house.lines].join('\n');
         for (const secret of [callback.searchParams.get('code') ?? '', ...Object.values(memo)])
           assert.ok(secret === '' || !said.includes(secret), 'a secret was written down');
       },
     ),
   ];
+}
+
+/** @throws AssertionError it did not fail */
+async function failureOf(asked: Promise<unknown>): Promise<Error> {
+  return asked.then(
+    () => assert.fail('an upstream error was overlooked'),
+    (error: Error) => error,
+  );
 }
 
 function callbackCases(scene: Scenes): ContractCase[] {
