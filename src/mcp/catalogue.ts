@@ -2,7 +2,6 @@ import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { ScopeCatalogue, type ScopeDeclaration } from '../access/scope-catalogue.js';
 import type { Principal } from '../providers/contract.js';
-import { UpstreamScopes } from '../providers/upstream-scopes.js';
 import { HANDLER, SCOPES, type Gate, type HandlerDeclaration } from './decorators.js';
 import {
   promptEntry,
@@ -17,6 +16,7 @@ import {
   type ToolEntry,
 } from './entries.js';
 import { Handlers, type HandlerHost } from './handlers.js';
+import { UpstreamNeeds } from './upstream-needs.js';
 
 /** What a URI stands for. */
 export type ReadTarget =
@@ -39,7 +39,7 @@ export class Catalogue implements OnModuleInit {
     private readonly scanner: MetadataScanner,
     private readonly handlers: Handlers,
     private readonly scopes: ScopeCatalogue,
-    private readonly upstreamScopes: UpstreamScopes,
+    private readonly upstreams: UpstreamNeeds,
   ) {}
 
   /** @throws Error that names every faulty declaration */
@@ -96,8 +96,7 @@ export class Catalogue implements OnModuleInit {
     const origin = `${host.type.name}.${method}`;
     const { options } = declaration;
     const name = options.name ?? method;
-    for (const [provider, scopes] of Object.entries(options.upstream ?? {}))
-      this.upstreamScopes.declare(provider, scopes);
+    this.upstreams.declare(host.type, method, declaration);
     const entry: Entry = {
       name,
       origin,

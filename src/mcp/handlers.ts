@@ -12,6 +12,7 @@ import {
 import type { McpCall } from './call.js';
 import { PARAMETERS, ParameterType } from './decorators.js';
 import { ToolError } from './tool-error.js';
+import { UpstreamNeeds } from './upstream-needs.js';
 
 /** Runs a decorated method with Nest's guards, interceptors, pipes and filters around it. */
 export type Handler = (input: unknown, call: McpCall) => Promise<unknown>;
@@ -34,6 +35,7 @@ export class Handlers {
     private readonly creator: ExternalContextCreator,
     private readonly modules: ModulesContainer,
     private readonly moduleRef: ModuleRef,
+    private readonly needs: UpstreamNeeds,
     @Optional() @Inject(UPSTREAM_TOKENS) private readonly upstream?: UpstreamTokenSource,
   ) {}
 
@@ -120,7 +122,8 @@ export class Handlers {
   }
 
   async #upstreamToken(call: McpCall, provider: string): Promise<UpstreamToken> {
-    if (!this.upstream) throw new Error(`@Upstream('${provider}') needs a login provider, and none is on`);
+    this.needs.demand(provider);
+    if (!this.upstream) throw new Error(`the login provider ${provider} is on, but nobody keeps its tokens`);
     try {
       return await this.upstream.tokenFor(call.principal, provider);
     } catch (cause) {

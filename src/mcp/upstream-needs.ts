@@ -1,0 +1,53 @@
+import { Inject, Injectable, Logger, type Type } from '@nestjs/common';
+import { closest, distance } from 'fastest-levenshtein';
+import { Providers } from '../providers/providers.js';
+import { UpstreamScopes } from '../providers/upstream-scopes.js';
+import { type HandlerDeclaration, PARAMETERS, ParameterType } from './decorators.js';
+import { ToolError } from './tool-error.js';
+
+/** Which upstreams handlers want tokens of, and whether they can be had here: providers come by the environment, tools do not. */
+@Injectable()
+export class UpstreamNeeds {
+  readonly #log = new Logger('UpstreamNeeds');
+
+  constructor(
+    @Inject(Providers) private readonly providers: Providers,
+    @Inject(UpstreamScopes) private readonly scopes: UpstreamScopes,
+  ) {}
+
+  /** Declares the scopes a handler needs, and warns of each upstream it names that nobody can sign in with here. */
+  declare(type: Type, method: string, { kind, options }: HandlerDeclaration): void {
+    const wanted = Object.entries(options.upstream ?? {});
+    for (const [provider, scopes] of wanted) this.scopes.declare(provider, scopes);
+    const named = new Set([...wanted.map(([provider]) => provider), ...injectedInto(type, method)]);
+    for (const provider of named)
+      if (!this.providers.login(provider))
+        this.#log.warn(
+          `the ${kind} ${options.name ?? method} (${type.name}.${method}) wants tokens of "${provider}", and no login provider is on under this id${this.#suggestion(provider)}; its calls say so`,
+        );
+  }
+
+  /** @throws ToolError that tells the model, and through it the person, that nothing they do here will help */
+  demand(provider: string): void {
+    if (this.providers.login(provider)) return;
+    throw new ToolError(
+      `This needs a sign-in with "${provider}", which is not enabled on this server. Trying again or signing in anew will not help; whoever runs the server can enable it.`,
+    );
+  }
+
+  #suggestion(provider: string): string {
+    const ids = this.providers.logins.map(({ id }) => id);
+    if (ids.length === 0) return ': there is none at all';
+    const nearest = closest(provider, ids);
+    const isNear = distance(provider.toLowerCase(), nearest) <= Math.max(2, nearest.length / 3);
+    return isNear ? `; did you mean "${nearest}"?` : ` (there are ${ids.join(', ')})`;
+  }
+}
+
+/** Ids that `@Upstream()` names among the parameters of a method. */
+function injectedInto(type: Type, method: string): string[] {
+  const parameters = (Reflect.getMetadata(PARAMETERS, type, method) ?? {}) as Record<string, { data?: string }>;
+  return Object.entries(parameters)
+    .filter(([key]) => key.startsWith(`${ParameterType.upstream}:`))
+    .map(([, { data }]) => String(data));
+}
