@@ -1,12 +1,15 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Settings } from '../config/settings.js';
+import { Admission } from '../oauth/admission.js';
 import { BrowserCookies } from '../oauth/browser-cookies.js';
 import { errorPage } from '../oauth/pages/error.page.js';
 import { newReference } from '../oauth/pages/reference.js';
+import { NO_LONGER_ADMITTED } from '../oauth/pages/refused.page.js';
 import { sendOn, sendPage } from '../oauth/pages/send-page.js';
 import { Providers } from '../providers/providers.js';
 import { AccountSignIns, type SignedIn } from './account-sign-ins.js';
+import { notSignedInPage } from './pages/not-signed-in.page.js';
 import { accountSignInPage } from './pages/sign-in.page.js';
 import { UpstreamSignOut } from './upstream-sign-out.js';
 
@@ -23,12 +26,14 @@ export class AccountDoor {
     @Inject(Providers) private readonly providers: Providers,
     @Inject(BrowserCookies) private readonly cookies: BrowserCookies,
     @Inject(AccountSignIns) private readonly signIns: AccountSignIns,
+    @Inject(Admission) private readonly admission: Admission,
     @Inject(UpstreamSignOut) private readonly upstreamSignOut: UpstreamSignOut,
   ) {}
 
   /** For a page; null: the sign-in page was sent instead, which comes back to `next`. */
   async enter(request: FastifyRequest, reply: FastifyReply, next: string): Promise<SignedIn | null> {
-    const signedIn = await this.signIns.current(request);
+    const signedIn = await this.#current(request, reply);
+    if (signedIn === 'answered') return null;
     if (signedIn) return signedIn;
     const asked = new URL(request.url, this.settings.publicUrl).searchParams;
     sendPage(
@@ -48,7 +53,8 @@ export class AccountDoor {
 
   /** For a form; null: nobody is signed in, or the form is not of this browser and this sign-in; an answer was sent. */
   async submit(request: FastifyRequest, reply: FastifyReply, body: unknown): Promise<SignedIn | null> {
-    const signedIn = await this.signIns.current(request);
+    const signedIn = await this.#current(request, reply);
+    if (signedIn === 'answered') return null;
     if (!signedIn) {
       sendOn(reply, '/account');
       return null;
@@ -56,6 +62,26 @@ export class AccountDoor {
     if (this.isOwnForm(request, signedIn.formSubject, body)) return signedIn;
     this.refuseForm(request, reply);
     return null;
+  }
+
+  /** Who is signed in here and may still be; null: nobody. `answered`: no rule admits them any more, and the page says so. */
+  async #current(request: FastifyRequest, reply: FastifyReply): Promise<SignedIn | 'answered' | null> {
+    const signedIn = await this.signIns.current(request);
+    if (!signedIn) return null;
+    const { user, provider } = signedIn;
+    const standing = await this.admission.standingByAnyAccount(user.id);
+    if (standing === 'admitted') return signedIn;
+    if (standing === 'sign-in-again') return null;
+    const reference = newReference();
+    this.#log.warn(`${reference}: user ${user.id}, signed in to the account page, is no longer let in`);
+    const refused = {
+      kind: 'not-admitted' as const,
+      account: user.email ?? user.name ?? user.id,
+      provider: this.providers.login(provider)?.label ?? provider,
+      reason: NO_LONGER_ADMITTED,
+    };
+    sendPage(reply, notSignedInPage(refused, { reference, againAt: '/account' }));
+    return 'answered';
   }
 
   /** The token for the forms of a page. */

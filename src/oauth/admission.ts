@@ -1,28 +1,14 @@
-import { Inject, Injectable, Logger, type OnModuleInit, Optional } from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { PersonalTokens, type TokenOwner } from '../access/personal-tokens.js';
-import { Revocations } from '../access/revocations.js';
-import { Events } from '../audit/events.js';
-import { Settings } from '../config/settings.js';
-import { Database } from '../persistence/database.js';
-import {
-  UpstreamGrantDead,
-  UpstreamUnavailable,
-  type Identifies,
-  type Identity,
-  type LoginProvider,
-  type Principal,
-  type UpstreamTokens,
-} from '../providers/contract.js';
-import { Providers } from '../providers/providers.js';
-import { UPSTREAM_TOKENS, UpstreamReconnectNeeded, type UpstreamTokenSource } from '../providers/upstream-tokens.js';
-import type { IdentityRow } from '../users/user.entity.js';
+import { type Identity, UpstreamUnavailable } from '../providers/contract.js';
 import { Identities } from '../users/identities.js';
 import { RuleBook } from '../users/rule-book.js';
+import type { IdentityRow } from '../users/user.entity.js';
 import { Users } from '../users/users.js';
-import { Browsers } from './browsers.js';
-import type { GrantRow } from './grant.entity.js';
+import { Departures } from './departures.js';
 import { Grants } from './grants.js';
 import { accountBehind } from './signed-in-identity.js';
+import { type Answer, UpstreamInquiry } from './upstream-inquiry.js';
 import { UpstreamTokenVault } from './upstream-token-vault.js';
 import { Verdicts } from './verdicts.js';
 
@@ -31,36 +17,35 @@ const CHECK_SECONDS = 900;
 /** Seconds for which the last verdict stands where no new one can be had. */
 const VERDICT_SECONDS = 86_400;
 
-/** What the provider says now. `unsure`: it has no way to say. */
-type Answer = { readonly identity: Identity } | 'dead' | 'unsure';
-
-/** Why a person's connections end. */
-type Departure = 'not-admitted' | 'upstream-dead' | 'not-checked-for-a-day';
+/** `sign-in-again`: nothing speaks against the person, but only a new sign-in can show that they may stay. */
+export type Standing = 'admitted' | 'not-admitted' | 'sign-in-again';
 
 /**
- * Checks `GATEHOUSE_ALLOW` again for people who signed in before: at a refresh of our tokens and, in the background, when a personal token is verified.
- * Somebody who left the organisation loses access; an upstream that is down or cannot say leaves the last verdict standing for a day.
+ * What a check of an account found. `refused`: no rule admits it. `dead`: the upstream took our tokens back. `stale`: nobody has been able to say for a
+ * day. `unreachable`: the same, while the provider is down.
+ */
+type Verdict = 'admitted' | 'refused' | 'dead' | 'stale' | UpstreamUnavailable;
+
+/**
+ * Checks the rules again for people who signed in before: before a code or a token is given out, when our tokens are refreshed, at the account page and, in
+ * the background, when a personal token is verified. Somebody who left the organisation loses access, and the role that `GATEHOUSE_ADMINS` gave; an
+ * upstream that is down or cannot say leaves the last verdict standing for a day.
  */
 @Injectable()
 export class Admission implements OnModuleInit {
   readonly #log = new Logger('Admission');
-  readonly #checking = new Map<string, Promise<boolean>>();
+  readonly #checking = new Map<string, Promise<Verdict>>();
 
   constructor(
-    @Inject(Settings) private readonly settings: Settings,
-    @Inject(Database) private readonly database: Database,
-    @Inject(Providers) private readonly providers: Providers,
     @Inject(Users) private readonly users: Users,
     @Inject(Identities) private readonly identities: Identities,
     @Inject(RuleBook) private readonly rules: RuleBook,
     @Inject(Grants) private readonly grants: Grants,
-    @Inject(Browsers) private readonly browsers: Browsers,
     @Inject(UpstreamTokenVault) private readonly vault: UpstreamTokenVault,
+    @Inject(UpstreamInquiry) private readonly inquiry: UpstreamInquiry,
     @Inject(Verdicts) private readonly verdicts: Verdicts,
-    @Inject(Revocations) private readonly revocations: Revocations,
-    @Inject(Events) private readonly events: Events,
+    @Inject(Departures) private readonly departures: Departures,
     @Inject(PersonalTokens) private readonly personalTokens: PersonalTokens,
-    @Optional() @Inject(UPSTREAM_TOKENS) private readonly upstream?: UpstreamTokenSource,
   ) {}
 
   onModuleInit(): void {
@@ -75,12 +60,34 @@ export class Admission implements OnModuleInit {
     const grant = await this.grants.find(grantId);
     if (!grant) return true;
     const { userId } = grant;
-    const identity = accountBehind(grant, await this.identities.byUse(userId));
-    // Tools would fail on and on; one new sign-in mends it (real-clients T2).
-    if (identity && (await this.vault.find(identity))?.sealed === null)
-      return this.#depart(userId, identity, 'upstream-dead');
-    if (this.#isOpenToAll) return true;
-    return identity ? this.#checkAccount(identity) : this.#depart(userId, null, 'not-admitted');
+    const accounts = await this.identities.byUse(userId);
+    const account = accountBehind(grant, accounts);
+    const verdict = await this.#verdictOn(userId, account, accounts);
+    if (verdict instanceof UpstreamUnavailable) throw verdict;
+    if (verdict === 'stale')
+      await this.departures.depart(userId, account, { why: 'not-checked-for-a-day', isNews: false });
+    return verdict === 'admitted';
+  }
+
+  /** May somebody who was signed in with this account before go on without a new sign-in? null: they have no account left. */
+  async standingOf(userId: string, account: IdentityRow | null): Promise<Standing> {
+    return standingBy(await this.#verdictOn(userId, account, await this.identities.byUse(userId)));
+  }
+
+  /** The same for what belongs to no provider: one account by which a rule admits the person is enough. */
+  async standingByAnyAccount(userId: string): Promise<Standing> {
+    const accounts = await this.identities.byUse(userId);
+    if (this.rules.isOpenToAll) {
+      await this.#checkRoles(userId, accounts);
+      return 'admitted';
+    }
+    let standing: Standing = 'not-admitted';
+    for (const account of accounts) {
+      const one = standingBy(await this.#verdictOn(userId, account, accounts));
+      if (one === 'admitted') return one;
+      if (one === 'sign-in-again') standing = one;
+    }
+    return standing;
   }
 
   /** Resolves when no check is under way; checks behind tool calls are awaited by nobody else. */
@@ -88,156 +95,125 @@ export class Admission implements OnModuleInit {
     while (this.#checking.size > 0) await Promise.allSettled(this.#checking.values());
   }
 
-  get #isOpenToAll(): boolean {
-    return this.settings.allow.some(({ kind }) => kind === 'anyone');
+  async #verdictOn(userId: string, account: IdentityRow | null, accounts: readonly IdentityRow[]): Promise<Verdict> {
+    if (account && !isSame(account, accounts[0])) await this.#checkRoles(userId, accounts);
+    if (account) return this.#checkOnce(account);
+    if (this.rules.isOpenToAll) return 'admitted';
+    await this.departures.depart(userId, null, { why: 'not-admitted', isNews: true });
+    return 'refused';
   }
 
-  /** For what belongs to no provider: one account by which a rule admits the person is enough. */
-  async #checkAnyWayIn(userId: string): Promise<void> {
-    for (const identity of await this.identities.of(userId)) if (await this.#checkAccount(identity)) return;
+  /** Roles come from the account signed in with last, whichever account is used now. */
+  async #checkRoles(userId: string, [latest]: readonly IdentityRow[]): Promise<void> {
+    if (latest && (await this.#hasRuledRoles(userId))) await this.#checkOnce(latest);
+  }
+
+  async #hasRuledRoles(userId: string): Promise<boolean> {
+    return ((await this.users.find(userId))?.ruleRoles.length ?? 0) > 0;
   }
 
   /** One check at a time for each account: SDKs refresh once for each parallel call. */
-  async #checkAccount(identity: IdentityRow): Promise<boolean> {
-    const key = `${identity.provider} ${identity.subject}`;
+  async #checkOnce(account: IdentityRow): Promise<Verdict> {
+    const key = `${account.provider} ${account.subject}`;
     let checking = this.#checking.get(key);
     if (!checking) {
-      checking = this.#decide(identity).finally(() => this.#checking.delete(key));
+      checking = this.#check(account).finally(() => this.#checking.delete(key));
       this.#checking.set(key, checking);
     }
     return checking;
   }
 
-  async #decide(identity: IdentityRow): Promise<boolean> {
-    const { userId } = identity;
-    if (await this.verdicts.isRefused(identity)) return this.#depart(userId, identity, 'not-admitted');
-    const row = await this.verdicts.find(identity);
+  async #check(account: IdentityRow): Promise<Verdict> {
+    const { userId } = account;
+    // Tools would fail on and on; one new sign-in mends it (real-clients T2).
+    if ((await this.vault.find(account))?.sealed === null) return this.#end(account, 'dead');
+    const isOpen = this.rules.isOpenToAll;
+    if (isOpen && !(await this.#hasRuledRoles(userId))) return 'admitted';
+    if (!isOpen && (await this.verdicts.isRefused(account))) return this.#end(account, 'refused');
+    const verdict = await this.#look(account);
+    if (verdict === 'admitted') return verdict;
+    await this.#rule(account, false);
+    if (verdict === 'refused' || verdict === 'dead')
+      return this.#end(account, verdict, { isNews: verdict === 'refused' });
+    return isOpen ? 'admitted' : verdict;
+  }
+
+  async #end(account: IdentityRow, verdict: 'refused' | 'dead', { isNews = false } = {}): Promise<Verdict> {
+    const why = verdict === 'dead' ? 'upstream-dead' : 'not-admitted';
+    await this.departures.depart(account.userId, account, { why, isNews });
+    return verdict;
+  }
+
+  /** Notes what is found; asks nobody while the last check is young. */
+  async #look(account: IdentityRow): Promise<Verdict> {
+    const row = await this.verdicts.find(account);
     const at = now();
-    const verdictAt = Math.max(identity.lastUsedAt, row?.admittedAt ?? 0);
+    const verdictAt = Math.max(account.lastUsedAt, row?.admittedAt ?? 0);
     const stands = verdictAt + VERDICT_SECONDS > at;
-    if (verdictAt + CHECK_SECONDS > at || (stands && (row?.triedAt ?? 0) + CHECK_SECONDS > at)) return true;
+    if (verdictAt + CHECK_SECONDS > at || (stands && (row?.triedAt ?? 0) + CHECK_SECONDS > at)) return 'admitted';
     let answer: Answer;
     try {
-      answer = await this.#ask(identity);
+      answer = await this.inquiry.ask(account);
     } catch (error) {
       if (!(error instanceof UpstreamUnavailable)) throw error;
-      await this.verdicts.note(identity);
-      if (!stands) throw error;
-      this.#log.warn(`${identity.provider} cannot be asked about ${userId}: the last verdict stands: ${error.message}`);
-      return true;
-    }
-    if (answer === 'dead') return this.#depart(userId, identity, 'upstream-dead');
-    if (answer === 'unsure') {
-      await this.verdicts.note(identity);
-      return stands || this.#depart(userId, identity, 'not-checked-for-a-day');
-    }
-    const admitted = this.rules.admission(answer.identity) !== 'no';
-    await this.verdicts.note(identity, admitted ? { admittedAt: at } : { refusedAt: at });
-    return admitted || this.#depart(userId, identity, 'not-admitted');
-  }
-
-  async #ask(who: IdentityRow): Promise<Answer> {
-    const provider = this.providers.login(who.provider);
-    if (!provider || !canIdentify(provider)) return 'unsure';
-    const tokens = await this.#tokensOf(who);
-    if (tokens === 'dead' || tokens === 'unsure') return tokens;
-    try {
-      const identity = await provider.identify(tokens);
-      // A provider that names somebody else now has said nothing about this account.
-      return identity.subject === who.subject ? { identity } : 'unsure';
-    } catch (error) {
-      if (error instanceof UpstreamGrantDead) return 'dead';
-      throw error;
-    }
-  }
-
-  /** The account's living upstream tokens, refreshed where they had ended. */
-  async #tokensOf(identity: IdentityRow): Promise<UpstreamTokens | 'dead' | 'unsure'> {
-    const row = await this.vault.find(identity);
-    if (!row) return 'unsure';
-    const tokens = this.vault.open(row);
-    if (!tokens) return 'dead';
-    if (tokens.expiresAt === undefined || tokens.expiresAt > now() + 60) return tokens;
-    // Nothing is known of a person whose token has ended by itself: only a refused refresh says that they took it back.
-    if (tokens.refreshToken === undefined || !this.upstream) return 'unsure';
-    try {
-      await this.upstream.tokenFor(bearerOf(identity), identity.provider);
-    } catch (error) {
-      if (error instanceof UpstreamReconnectNeeded || error instanceof UpstreamGrantDead) return 'dead';
-      throw error;
-    }
-    const refreshed = await this.vault.find(identity);
-    return (refreshed && this.vault.open(refreshed)) ?? 'unsure';
-  }
-
-  /**
-   * Ends the connections that the person made with this account and signs them out of their browsers; everything, when no account is left by which a
-   * rule admits them. @returns false
-   */
-  async #depart(userId: string, identity: IdentityRow | null, why: Departure): Promise<false> {
-    const identities = await this.identities.byUse(userId);
-    const isLast = why === 'not-admitted' && !(await this.#hasAnotherWayIn(identities, identity));
-    const isTheirs = (grant: GrantRow) => {
-      const behind = accountBehind(grant, identities);
-      return behind?.provider === identity?.provider && behind?.subject === identity?.subject;
-    };
-    const living = (await this.grants.ofUser(userId)).filter((grant) => isLast || isTheirs(grant));
-    for (const { id } of living) await this.grants.revoke(id, { actor: 'system', reason: why });
-    const event = this.events.record({
-      type: 'user.departed',
-      outcome: 'refused',
-      actor: 'system',
-      userId,
-      provider: identity?.provider,
-      detail: { why },
-    });
-    if (isLast)
-      await this.revocations.revoke(
-        [{ kind: 'user', id: userId }],
-        [...this.revocations.cutOff(userId, { actor: 'system', reason: why }), event],
+      await this.verdicts.note(account);
+      this.#log.warn(
+        `${account.provider} cannot be asked about ${account.userId}: the last verdict ${stands ? 'stands' : 'is too old'}: ${error.message}`,
       );
-    // A browser that stays signed in would get the next connection without asking the provider.
-    else await this.database.commit([this.browsers.endAll(userId), event]);
-    this.#log.warn(`user ${userId} loses access by ${identity?.provider ?? 'every provider'}: ${why}`);
-    return false;
+      return stands ? 'admitted' : error;
+    }
+    if (answer === 'dead') return answer;
+    if (answer === 'unsure') {
+      await this.verdicts.note(account);
+      return stands ? 'admitted' : 'stale';
+    }
+    return this.#judge(account, answer.identity, { at, verdictAt });
   }
 
-  async #hasAnotherWayIn(identities: readonly IdentityRow[], lost: IdentityRow | null): Promise<boolean> {
-    for (const identity of identities) {
-      if (identity.provider === lost?.provider && identity.subject === lost.subject) continue;
-      if (!(await this.verdicts.isRefused(identity))) return true;
+  /** A fact that could not be asked about now is as old as the sign-in or refresh that brought it, and so is a verdict that rests on it. */
+  async #judge(
+    account: IdentityRow,
+    identity: Identity,
+    { at, verdictAt }: { at: number; verdictAt: number },
+  ): Promise<Verdict> {
+    const finding = this.rules.admission(identity);
+    if (finding === 'no') {
+      await this.verdicts.note(account, { refusedAt: at });
+      return 'refused';
     }
-    return false;
+    const saidAt = identity.earlier?.saidAt ?? account.lastUsedAt;
+    const admittedAt = finding === 'now' ? at : Math.max(saidAt, verdictAt);
+    await this.verdicts.note(account, { admittedAt });
+    const role = this.rules.administration(identity);
+    const roleStands = role === 'earlier' && saidAt + VERDICT_SECONDS > at;
+    // An earlier fact may leave a role that it gave, but gives none.
+    if (!roleStands) await this.#rule(account, role === 'now');
+    return admittedAt + VERDICT_SECONDS > at ? 'admitted' : 'stale';
+  }
+
+  async #rule(account: IdentityRow, isAdministrator: boolean): Promise<void> {
+    const [latest] = await this.identities.byUse(account.userId);
+    if (isSame(account, latest)) await this.users.rule(account.userId, isAdministrator);
   }
 
   /** The owner of a personal token. Their admission is checked behind the call: no tool call waits for an upstream. */
   async #owner(userId: string): Promise<TokenOwner | null> {
     const owner = await this.users.owner(userId);
-    if (owner && !this.#isOpenToAll)
-      this.#checkAnyWayIn(userId).catch((error: unknown) =>
+    if (owner)
+      this.standingByAnyAccount(userId).catch((error: unknown) =>
         this.#log.warn(`whether user ${userId} may stay could not be checked: ${String(error)}`),
       );
     return owner;
   }
 }
 
-function canIdentify(provider: LoginProvider): provider is LoginProvider & Identifies {
-  return 'identify' in provider && typeof provider.identify === 'function';
+function isSame(one: IdentityRow, other: IdentityRow | undefined): boolean {
+  return one.provider === other?.provider && one.subject === other.subject;
 }
 
-/** Whose upstream token is wanted, in the form in which tools ask for it. */
-function bearerOf({ userId, provider, subject }: IdentityRow): Principal {
-  return {
-    key: `user:${userId}`,
-    user: { id: userId },
-    subject: userId,
-    client: 'gatehouse',
-    scopes: [],
-    roles: [],
-    via: provider,
-    identity: { provider, subject },
-    expiresAt: null,
-  };
+function standingBy(verdict: Verdict): Standing {
+  if (verdict === 'admitted') return verdict;
+  return verdict === 'refused' ? 'not-admitted' : 'sign-in-again';
 }
 
 const now = (): number => Math.floor(Date.now() / 1000);

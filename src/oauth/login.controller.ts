@@ -1,4 +1,4 @@
-import { Body, Controller, Get, Inject, Param, Post, Req, Res, UseFilters } from '@nestjs/common';
+import { Body, Controller, Get, Inject, Param, Post, Query, Req, Res, UseFilters } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
@@ -63,10 +63,19 @@ export class LoginController {
 
   @Get(':uid')
   @RouteConfig(PAGE_ROUTE)
-  async show(@Req() request: FastifyRequest, @Res() reply: FastifyReply, @Param('uid') uid: string): Promise<void> {
+  async show(
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+    @Param('uid') uid: string,
+    @Query('another') another: unknown,
+  ): Promise<void> {
     const ask = await this.#ask(request, reply, uid);
     if (!ask) return;
-    sendPage(reply, signInPage({ ...this.asks.facts(ask), csrf: this.cookies.formToken(request, reply, uid) }));
+    const csrf = this.cookies.formToken(request, reply, uid);
+    const { refused, reference, client } = ask;
+    if (refused && another === undefined)
+      return this.refusals.noLongerAdmitted(request, reply, { refused, reference, clientId: client.id, csrf });
+    sendPage(reply, signInPage({ ...this.asks.facts(ask), csrf }));
   }
 
   @Post(':uid')
@@ -76,6 +85,7 @@ export class LoginController {
     @Res() reply: FastifyReply,
     @Param('uid') uid: string,
     @Body() body: unknown,
+    @Query('another') another: unknown,
   ): Promise<void> {
     const parsed = form.safeParse(body);
     if (!parsed.success || !this.cookies.isOwnForm(request, uid, parsed.data.csrf))
@@ -86,10 +96,14 @@ export class LoginController {
     if (decision === 'deny' || decision === 'leave') return this.#deny(request, reply, ask);
     const scopes = this.asks.approved(ask, scope);
     if (scopes.length === 0) return this.#nothingChosen(reply, ask);
-    if (provider !== undefined) return this.#leaveFor(request, reply, { ask, provider, scopes });
+    if (provider !== undefined)
+      return this.#leaveFor(request, reply, { ask, provider, scopes, chooseAccount: another !== undefined });
     if (decision === 'approve' && ask.person)
       return this.#connect(request, reply, ask, { userId: ask.person.id, identity: ask.person.identity, scopes });
-    sendOn(reply, ask.path);
+    const { refused, reference, client } = ask;
+    if (!refused) return sendOn(reply, ask.path);
+    const csrf = this.cookies.formToken(request, reply, uid);
+    await this.refusals.noLongerAdmitted(request, reply, { refused, reference, clientId: client.id, csrf });
   }
 
   @Get(':uid/continue')
@@ -127,7 +141,7 @@ export class LoginController {
   async #leaveFor(
     request: FastifyRequest,
     reply: FastifyReply,
-    choice: { ask: AskedFor; provider: string; scopes: readonly string[] },
+    choice: { ask: AskedFor; provider: string; scopes: readonly string[]; chooseAccount: boolean },
   ): Promise<void> {
     const { ask, provider, scopes } = choice;
     const before = await this.signIn.finished(request, ask.uid);
@@ -141,7 +155,7 @@ export class LoginController {
         continueAt: `${ask.path}/continue`,
         againAt: ask.path,
         reference: ask.reference,
-        chooseAccount: wasRefused || ask.person !== null,
+        chooseAccount: choice.chooseAccount || wasRefused || ask.person !== null,
       });
       sendOn(reply, url?.href ?? ask.path);
     } catch (error) {
@@ -207,7 +221,7 @@ export class LoginController {
     outcome: Extract<Outcome, { kind: 'not-admitted' }>,
   ): void {
     const csrf = this.cookies.formToken(request, reply, ask.uid);
-    sendPage(reply, refusedPage({ ...outcome, csrf, reference: ask.reference }));
+    sendPage(reply, refusedPage({ ...outcome, csrf, reference: ask.reference, pageAt: './' }));
   }
 
   #nothingChosen(reply: FastifyReply, ask: AskedFor): void {

@@ -19,11 +19,13 @@ import { ClientRemoval } from './client-removal.js';
 import { Clients } from './clients.js';
 import { Connections } from './connections.js';
 import { Consents } from './consents.js';
+import { Departures } from './departures.js';
 import { AuthorizeErrors } from './engine/authorize-errors.js';
 import { DocumentClients } from './engine/document-clients.js';
 import { Engine } from './engine/engine.js';
 import { ProviderFactory } from './engine/provider-factory.js';
 import { RememberedGrants } from './engine/remembered-grants.js';
+import { RememberedPeople } from './engine/remembered-people.js';
 import { SignInTraces } from './engine/sign-in-traces.js';
 import { TokenRequests } from './engine/token-requests.js';
 import { TokenTraces } from './engine/token-traces.js';
@@ -47,6 +49,7 @@ import { SignedInIdentity } from './signed-in-identity.js';
 import { SignInRefusals } from './sign-in-refusals.js';
 import { SigningKeys } from './signing-keys.js';
 import { Tokens } from './tokens.js';
+import { UpstreamInquiry } from './upstream-inquiry.js';
 import { UpstreamFarewells } from './upstream-farewells.js';
 import { UpstreamTokenVault } from './upstream-token-vault.js';
 import { FreshUpstreamTokens } from './upstream-tokens.js';
@@ -75,6 +78,9 @@ const walk: Provider[] = [BrowserCookies, Connections, PageHooks, SignIn, SignIn
 const upstream: Provider[] = [FreshUpstreamTokens, { provide: UPSTREAM_TOKENS, useExisting: FreshUpstreamTokens }];
 const server: Provider[] = [
   Admission,
+  Departures,
+  RememberedPeople,
+  UpstreamInquiry,
   AdminIntrospection,
   AuthorizeErrors,
   DocumentClients,
@@ -110,7 +116,7 @@ export class OauthModule {
         ...stores,
         ...(settings.hasLogin ? [...walk, ...upstream, ...server] : []),
       ],
-      exports: [...stores, ...(settings.hasLogin ? [...walk, ...upstream, Engine, OwnTokens] : [])],
+      exports: [...stores, ...(settings.hasLogin ? [...walk, ...upstream, Admission, Engine, OwnTokens] : [])],
     };
   }
 }

@@ -6,7 +6,10 @@ import { isLoopback, kindOfRedirectUri, placeOfRedirectUri } from '../protocol/r
 import type { IdentityKey } from '../providers/contract.js';
 import { Providers } from '../providers/providers.js';
 import { UpstreamScopes } from '../providers/upstream-scopes.js';
+import { Identities } from '../users/identities.js';
+import type { IdentityRow } from '../users/user.entity.js';
 import { Users } from '../users/users.js';
+import { Admission } from './admission.js';
 import type { ClientRow } from './client.entity.js';
 import { Clients, hashOfClient } from './clients.js';
 import { type ConsentSubject, Consents } from './consents.js';
@@ -24,6 +27,13 @@ interface Person {
   readonly identity: IdentityKey | null;
 }
 
+/** An account as the person knows it, and its provider. */
+interface RefusedAccount {
+  readonly account: string;
+  readonly provider: string;
+  readonly label: string;
+}
+
 /** What a Client asks of a person, read from its Interaction. */
 export interface AskedFor {
   readonly uid: string;
@@ -36,6 +46,8 @@ export interface AskedFor {
   readonly scopes: readonly string[];
   /** null: nobody, or the Client wants a fresh sign-in. */
   readonly person: Person | null;
+  /** The account this browser was signed in with, which no rule admits any more; null: there is none such. */
+  readonly refused: RefusedAccount | null;
   /** Of the person, what they approved for this Client before. */
   readonly remembered: readonly string[];
   /** Where to go on when the Interaction has been decided already; null: it has not. */
@@ -54,7 +66,9 @@ export class SignInAsk {
     @Inject(Clients) private readonly clients: Clients,
     @Inject(Consents) private readonly consents: Consents,
     @Inject(Users) private readonly users: Users,
+    @Inject(Identities) private readonly identities: Identities,
     @Inject(SignedInIdentity) private readonly signedInIdentity: SignedInIdentity,
+    @Inject(Admission) private readonly admission: Admission,
     @Inject(Providers) private readonly providers: Providers,
     @Inject(ScopeCatalogue) private readonly catalogue: ScopeCatalogue,
     @Inject(UpstreamScopes) private readonly upstreamScopes: UpstreamScopes,
@@ -77,9 +91,9 @@ export class SignInAsk {
       scopes: (text(interaction.params['scope']) ?? '').split(' ').filter(Boolean),
       settled: interaction.result && 'consent' in interaction.result ? interaction.returnTo : null,
     };
-    const person = interaction.prompt.name === 'consent' ? await this.#person(interaction.session) : null;
+    const { person, refused } = await this.#browserOf(interaction);
     const remembered = person ? await this.consents.remembered(this.consentOf(asked, person.id)) : null;
-    return { ...asked, person, remembered: remembered ?? [] };
+    return { ...asked, person, refused, remembered: remembered ?? [] };
   }
 
   /** The key under which this person's approval is remembered. */
@@ -126,17 +140,35 @@ export class SignInAsk {
     };
   }
 
-  async #person(browser: InteractionDetails['session']): Promise<Person | null> {
-    const user = browser?.accountId === undefined ? null : await this.users.find(browser.accountId);
-    if (!user || user.status === 'blocked') return null;
-    const identity = await this.signedInIdentity.of(user.id, browser?.uid);
+  /** Who is signed in to the browser of an Interaction, and may still be. */
+  async #browserOf(interaction: InteractionDetails): Promise<Pick<AskedFor, 'person' | 'refused'>> {
+    const { prompt, session } = interaction;
+    const nobody = { person: null, refused: null };
+    if (prompt.name !== 'consent') {
+      const { refused } = prompt.details ?? {};
+      const owner = refused && (await this.users.findByIdentity(refused.provider, refused.subject));
+      const accounts = owner ? await this.identities.of(owner.id) : [];
+      const account = accounts.find((one) => one.provider === refused?.provider && one.subject === refused.subject);
+      return { person: null, refused: account ? this.#shown(account) : null };
+    }
+    const user = session?.accountId === undefined ? null : await this.users.find(session.accountId);
+    if (!user || user.status === 'blocked') return nobody;
+    const identity = await this.signedInIdentity.of(user.id, session?.uid);
+    const standing = await this.admission.standingOf(user.id, identity);
+    if (standing === 'not-admitted') {
+      // Its browser has been signed out; without this the Interaction would be over, and nobody could use another account.
+      await this.engine.forgetPerson(interaction);
+      return { person: null, refused: identity && this.#shown(identity) };
+    }
+    if (standing === 'sign-in-again') return nobody;
     const account = identity?.email ?? user.email ?? identity?.username ?? user.name ?? user.id;
-    return {
-      id: user.id,
-      name: user.name ?? account,
-      account,
-      identity: identity && { provider: identity.provider, subject: identity.subject },
-    };
+    const key = identity && { provider: identity.provider, subject: identity.subject };
+    return { person: { id: user.id, name: user.name ?? account, account, identity: key }, refused: null };
+  }
+
+  #shown({ provider, subject, email, username }: IdentityRow): RefusedAccount {
+    const label = this.providers.login(provider)?.label ?? provider;
+    return { account: email ?? username ?? subject, provider, label };
   }
 }
 

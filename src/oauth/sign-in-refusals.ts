@@ -7,7 +7,7 @@ import { blockedClientPage, unknownClientPage } from './pages/client-refused.pag
 import { errorPage, expiredPage } from './pages/error.page.js';
 import type { Page } from './pages/layout.js';
 import { newReference, referenceOf } from './pages/reference.js';
-import { waitingPage } from './pages/refused.page.js';
+import { NO_LONGER_ADMITTED, refusedPage, waitingPage } from './pages/refused.page.js';
 import { sendPage } from './pages/send-page.js';
 import type { AskedFor, UnreadableAsk } from './sign-in-ask.js';
 
@@ -18,6 +18,14 @@ export type CallbackFault = 'foreign' | 'over' | 'other-browser';
 interface Refused extends Pick<FlowStep, 'step' | 'clientId' | 'provider'> {
   readonly check: string;
   readonly why: string;
+}
+
+/** For the page of somebody who was signed in before. */
+interface NoLongerAdmitted {
+  readonly refused: NonNullable<AskedFor['refused']>;
+  readonly clientId: string;
+  readonly reference: string;
+  readonly csrf: string;
 }
 
 /** Refusals that end a sign-in on a page of ours: the page, the line in the log, the step of the trace and the Event, all under one reference. */
@@ -50,6 +58,18 @@ export class SignInRefusals {
     const why = 'the client waits for an administrator';
     await this.#record(request, reference, { step: 'consent', check: 'client-pending', why, clientId: client.id });
     sendPage(reply, waitingPage({ client: client.name, reference }));
+  }
+
+  /** A browser that was signed in, with an account that no rule admits any more. `csrf`: for the way back to the application. */
+  async noLongerAdmitted(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    { refused, clientId, reference, csrf }: NoLongerAdmitted,
+  ): Promise<void> {
+    const { account, provider, label } = refused;
+    const why = 'no rule admits the signed-in person any more';
+    await this.#record(request, reference, { step: 'consent', check: 'not-admitted', why, clientId, provider });
+    sendPage(reply, refusedPage({ account, provider: label, reason: NO_LONGER_ADMITTED, csrf, reference, pageAt: '' }));
   }
 
   /** A form that was not filled in on our page in this browser. */

@@ -128,8 +128,15 @@ export class FreshUpstreamTokens implements UpstreamTokenSource {
     }
     // Few upstreams repeat what has not changed.
     const scopes = fresh.scopes.length > 0 ? fresh.scopes : old.scopes;
-    const { userinfoClaims } = old;
-    const tokens = { ...fresh, idToken: fresh.idToken ?? old.idToken, scopes, userinfoClaims };
+    const { userinfoClaims, idTokenRenewedAt } = old;
+    const tokens: UpstreamTokens = {
+      ...fresh,
+      ...(fresh.idToken === undefined
+        ? { idToken: old.idToken, idTokenRenewedAt }
+        : { idToken: fresh.idToken, idTokenRenewedAt: now() }),
+      scopes,
+      userinfoClaims,
+    };
     this.#unsaved.set(nameOf(row), { row, tokens });
     return (await this.#saveLate(row)) ? tokens : null;
   }

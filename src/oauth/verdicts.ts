@@ -25,7 +25,8 @@ export class Verdicts {
 
   /** No rule admits the account, and it has not been signed in with since. */
   async isRefused(identity: IdentityRow): Promise<boolean> {
-    return ((await this.find(identity))?.refusedAt ?? 0) >= identity.lastUsedAt;
+    // A check asks 15 minutes after a sign-in at the earliest: of the same second, the sign-in is the newer.
+    return ((await this.find(identity))?.refusedAt ?? 0) > identity.lastUsedAt;
   }
 
   /** Notes a try now, and what it found; neither: the provider could not say. */

@@ -25,6 +25,9 @@ export function unsafe(settings: Settings): string[] {
     ...(settings.hasLogin && reachable && settings.allow.some(({ kind }) => kind === 'anyone')
       ? ['everybody who has an account at a login provider can sign in: set GATEHOUSE_ALLOW to rules']
       : []),
+    ...(settings.hasLogin && values.admins.some(({ kind }) => kind === 'anyone')
+      ? ['everybody who can sign in is an administrator: set GATEHOUSE_ADMINS to rules']
+      : []),
     ...(reachable && values.allowedOrigins.includes('*')
       ? ['every web page may call the MCP endpoint from a browser: GATEHOUSE_ALLOWED_ORIGINS is *']
       : []),

@@ -80,5 +80,7 @@ describe('the banner', () => {
       /everybody who has an account.*\n.*GATEHOUSE_ALLOWED_ORIGINS.*\n.*rate limits/,
     );
     expect(unsafe(settings({ host: '0.0.0.0' }))[0]).toContain('in clear');
+    expect(unsafe(settings({ admins: '*' })).join('\n')).toContain('GATEHOUSE_ADMINS');
+    expect(unsafe(settings({ admins: 'email:boss@example.com' }))).toEqual([]);
   });
 });

@@ -29,8 +29,8 @@ export interface Identity extends IdentityKey {
 
 /** Facts of an id_token that the userinfo endpoint never carried. */
 export interface EarlierFacts {
-  /** Epoch seconds of that id_token. */
-  readonly saidAt: number;
+  /** Epoch seconds of the refresh that brought that id_token; null: the sign-in did. */
+  readonly saidAt: number | null;
   /** Verified; undefined otherwise. */
   readonly email?: string | undefined;
   readonly claims: Readonly<Record<string, unknown>>;
@@ -47,6 +47,8 @@ export interface UpstreamTokens {
   readonly scopes: readonly string[];
   /** Names of the claims that userinfo carried at the sign-in: what it no longer carries, the person has lost. Undefined: not known. */
   readonly userinfoClaims?: readonly string[] | undefined;
+  /** Epoch seconds of the refresh that brought `idToken`; undefined: the sign-in did. */
+  readonly idTokenRenewedAt?: number | undefined;
 }
 
 /** Who is calling, whichever way they came. Frozen; shared between requests by the verified-token cache. */

@@ -1,4 +1,4 @@
-import { type EarlierFacts, type Identity, UpstreamUnavailable } from './contract.js';
+import { type EarlierFacts, type Identity, type UpstreamTokens, UpstreamUnavailable } from './contract.js';
 import { asText } from './upstream-json.js';
 
 /** Claims of an id_token or of userinfo. */
@@ -18,17 +18,17 @@ export function identityOf(
  */
 export function identityAgain(
   provider: string,
-  {
-    idToken,
-    userinfo,
-    carried = [],
-  }: { idToken?: Claims | undefined; userinfo?: Claims | undefined; carried?: readonly string[] | undefined },
+  said: {
+    readonly idToken?: Claims | undefined;
+    readonly userinfo?: Claims | undefined;
+    readonly tokens: Pick<UpstreamTokens, 'userinfoClaims' | 'idTokenRenewedAt'>;
+  },
 ): Identity {
-  const subject = { sub: idToken?.['sub'] };
-  const again = identity(provider, { ...subject, ...userinfo }, verifiedEmail(userinfo));
-  return idToken
-    ? { ...again, earlier: earlierFacts(idToken, new Set([...carried, ...Object.keys(userinfo ?? {})])) }
-    : again;
+  const { idToken, userinfo, tokens } = said;
+  const again = identity(provider, { sub: idToken?.['sub'], ...userinfo }, verifiedEmail(userinfo));
+  if (!idToken) return again;
+  const asked = new Set([...(tokens.userinfoClaims ?? []), ...Object.keys(userinfo ?? {})]);
+  return { ...again, earlier: { ...factsIn(idToken, asked), saidAt: tokens.idTokenRenewedAt ?? null } };
 }
 
 function identity(provider: string, claims: Claims, email: string | undefined): Identity {
@@ -45,11 +45,11 @@ function identity(provider: string, claims: Claims, email: string | undefined): 
   };
 }
 
-function earlierFacts(idToken: Claims, known: ReadonlySet<string>): EarlierFacts {
-  const claims = Object.fromEntries(Object.entries(idToken).filter(([name]) => !known.has(name)));
-  const saidAt = typeof idToken['iat'] === 'number' ? idToken['iat'] : 0;
+/** What an id_token says beyond what userinfo is asked about. */
+function factsIn(idToken: Claims, asked: ReadonlySet<string>): Omit<EarlierFacts, 'saidAt'> {
+  const claims = Object.fromEntries(Object.entries(idToken).filter(([name]) => !asked.has(name)));
   // The address stands with its verification: userinfo often repeats the one without the other.
-  return { saidAt, email: 'email_verified' in claims ? verifiedEmail(idToken) : undefined, claims };
+  return { email: 'email_verified' in claims ? verifiedEmail(idToken) : undefined, claims };
 }
 
 /**

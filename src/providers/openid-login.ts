@@ -117,7 +117,7 @@ export class OpenIdLogin
       { id: this.id, log: this.house.log },
       async () => {
         const userinfo = await this.#userinfo(config, tokens.accessToken, asText(idToken?.sub));
-        return identityAgain(this.id, { idToken, userinfo, carried: tokens.userinfoClaims });
+        return identityAgain(this.id, { idToken, userinfo, tokens });
       },
       'identify',
     );

@@ -1,6 +1,7 @@
 import type { ClientMetadata as EngineClientMetadata, Configuration, JWKS, KoaContextWithOIDC } from 'oidc-provider';
 import { errors } from 'oidc-provider';
 import type { Settings } from '../../config/settings.js';
+import type { IdentityKey } from '../../providers/contract.js';
 import { ASSERTION_ALGORITHMS, AUTH_METHODS } from '../../protocol/client-metadata.js';
 import { engineCookieNames } from '../browser-cookies.js';
 import { GRANT_SECONDS } from '../grants.js';
@@ -18,6 +19,8 @@ export interface EngineHouse {
   readonly scopesOf: (resource: string) => readonly string[];
   /** undefined: unknown or blocked. */
   readonly findAccount: NonNullable<Configuration['findAccount']>;
+  /** The account that no rule admits any more, when this request has found one. */
+  readonly refusedIn: (ctx: KoaContextWithOIDC) => IdentityKey | undefined;
   readonly loadExistingGrant: NonNullable<Configuration['loadExistingGrant']>;
   readonly renderError: NonNullable<Configuration['renderError']>;
   readonly fetch: NonNullable<Configuration['fetch']>;
@@ -72,7 +75,7 @@ export function configurationOf(house: EngineHouse, keys: { jwks: JWKS; cookies:
       pushed_authorization_request: '/par',
     },
     cookies: { keys: [...keys.cookies], names: engineCookieNames(settings.secure), long: cookie, short: cookie },
-    interactions: { policy: gatehousePolicy(), url: (_, { prompt, uid }) => `/${prompt.name}/${uid}` },
+    interactions: { policy: gatehousePolicy(house.refusedIn), url: (_, { prompt, uid }) => `/${prompt.name}/${uid}` },
     issueRefreshToken: async (_, client) => client.grantTypeAllowed('refresh_token'),
     rotateRefreshToken: true,
     expiresWithSession: async () => false,

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Inject, Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import type { Provider } from 'oidc-provider';
+import type { IdentityKey } from '../../providers/contract.js';
 import { Browsers } from '../browsers.js';
 import { SigningKeys } from '../signing-keys.js';
 import { ProviderFactory } from './provider-factory.js';
@@ -12,7 +13,11 @@ type RawHandler = (req: IncomingMessage, res: ServerResponse) => Promise<void>;
 /** An Interaction as the pages see it. */
 export interface InteractionDetails {
   readonly uid: string;
-  readonly prompt: { readonly name: string };
+  readonly prompt: {
+    readonly name: string;
+    /** The account that no rule admits any more, where that is why the person is asked. */
+    readonly details?: { readonly refused?: IdentityKey } | undefined;
+  };
   /** The authorization request, as fixed: `client_id`, `redirect_uri`, `scope`, `resource`, `state`, … */
   readonly params: Readonly<Record<string, unknown>>;
   /** Who is signed in to this browser; undefined: nobody. */
@@ -77,6 +82,13 @@ export class Engine implements OnModuleInit, OnApplicationShutdown {
       if ((error as { name?: unknown }).name === 'SessionNotFound') return null;
       throw error;
     }
+  }
+
+  /** The Interaction goes on as one in whose browser nobody is signed in, also when it has just ended together with everything else of the person. */
+  async forgetPerson(details: InteractionDetails): Promise<void> {
+    const interaction = details as unknown as { session?: unknown; persist(): Promise<unknown> };
+    delete interaction.session;
+    await interaction.persist();
   }
 
   /**

@@ -7,7 +7,6 @@ import { Database } from '../../persistence/database.js';
 import { CommitConflict, DatabaseUnavailable } from '../../persistence/faults.js';
 import { Seals } from '../../persistence/seals.js';
 import { UpstreamUnavailable } from '../../providers/contract.js';
-import { Users } from '../../users/users.js';
 import { Browsers } from '../browsers.js';
 import { Clients } from '../clients.js';
 import { Grants } from '../grants.js';
@@ -20,6 +19,7 @@ import { configurationOf } from './configuration.js';
 import { DocumentClients } from './document-clients.js';
 import { pinUrls, replaceModelParts } from './provider-parts.js';
 import { RememberedGrants } from './remembered-grants.js';
+import { RememberedPeople } from './remembered-people.js';
 import { SignInTraces } from './sign-in-traces.js';
 import { answerUnavailable, TokenRequests } from './token-requests.js';
 import { inNavigation, Navigation } from './unit.js';
@@ -44,7 +44,7 @@ export class ProviderFactory {
     @Inject(Interactions) interactions: Interactions,
     @Inject(ProofIds) proofIds: ProofIds,
     @Inject(CallerAddresses) addresses: CallerAddresses,
-    @Inject(Users) private readonly users: Users,
+    @Inject(RememberedPeople) private readonly people: RememberedPeople,
     @Inject(ResourceScopes) private readonly scopes: ResourceScopes,
     @Inject(DocumentClients) private readonly documents: DocumentClients,
     @Inject(RememberedGrants) private readonly remembered: RememberedGrants,
@@ -66,7 +66,8 @@ export class ProviderFactory {
           settings,
           stores: this.#stores,
           scopesOf: (resource) => this.scopes.of(resource),
-          findAccount: (_, id) => this.#findAccount(id),
+          findAccount: (ctx, id) => this.people.find(ctx, id),
+          refusedIn: (ctx) => this.people.refusedIn(ctx),
           loadExistingGrant: async (ctx) => {
             const id = await this.remembered.idFor(ctx);
             return id === null ? undefined : provider.Grant.find(id);
@@ -114,19 +115,6 @@ export class ProviderFactory {
       ctx.status = 400;
       await this.errors.render(ctx, { error: 'invalid_request', error_description: 'the sign-in is over' }, shown);
     }
-  }
-
-  async #findAccount(id: string) {
-    const user = id.includes('\0') ? null : await this.users.find(id);
-    if (!user || user.status === 'blocked') return undefined;
-    return {
-      accountId: user.id,
-      claims: () => ({
-        sub: user.id,
-        ...(user.name === null ? {} : { name: user.name }),
-        ...(user.email === null ? {} : { email: user.email, email_verified: true }),
-      }),
-    };
   }
 }
 

@@ -87,7 +87,7 @@ export class TokenRequests {
       ip: this.addresses.of(ctx.req),
       reference: unit.reference,
     };
-    if (consumed.kind === 'RefreshToken' && !(await this.admission.check(grantId))) return answerInvalidGrant(ctx);
+    if (!(await this.admission.check(grantId))) return answerInvalidGrant(ctx);
     const result = await this.tokens.exchange(exchange);
     if (result === 'dead') return answerInvalidGrant(ctx);
     if (result === 'replayed') return this.#answerReplay(ctx, exchange);

@@ -1,6 +1,10 @@
 import { html } from './html.js';
 import { page, type Page } from './layout.js';
 
+/** The reason for somebody who was let in before. */
+export const NO_LONGER_ADMITTED =
+  'You signed in here before, but the rules of this server no longer let this account in.';
+
 /** Why somebody who proved who they are may not come in. */
 export interface Refusal {
   /** The account they used, as the person would recognise it. */
@@ -11,9 +15,11 @@ export interface Refusal {
   readonly reason: string;
   readonly csrf: string;
   readonly reference: string;
+  /** The Interaction's page, from the address this is shown at: `./` from `<Interaction>/continue`, empty on the page itself. */
+  readonly pageAt: './' | '';
 }
 
-/** The sign-in worked but no rule admits the person: says which account was used and whom to ask. For `<Interaction>/continue`: `.` is its page. */
+/** The sign-in worked, or did before, but no rule admits the person: says which account was used and whom to ask. */
 export function refusedPage(refusal: Refusal): Page {
   return page({
     status: 403,
@@ -26,8 +32,8 @@ export function refusedPage(refusal: Refusal): Page {
         <code>${refusal.reference}</code>.
       </p>
       <div class="actions">
-        <a class="button" href=".">Use another account</a>
-        <form method="post" action=".">
+        <a class="button" href="${refusal.pageAt}?another=1">Use another account</a>
+        <form method="post" action="${refusal.pageAt}?another=1">
           <input type="hidden" name="csrf" value="${refusal.csrf}" /><button
             class="quiet"
             name="decision"
