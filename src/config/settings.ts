@@ -75,9 +75,11 @@ export const settingsSchema = z.object({
   allow: rules
     .optional()
     .describe(
-      'Who may sign in: `*`, or a comma list of `email:a@b.c`, `domain:b.c`, `github-org:o`, `github-team:o/t`, `google-domain:b.c`, `workos-org:org_1`, `claim:name=value`; any one admits. `*` on loopback; elsewhere mandatory as soon as a login provider is on',
+      'Who may sign in: `*`, or a comma list of `email:a@b.c`, `domain:b.c`, `github-org:o`, `github-team:o/t`, `google-domain:b.c`, `workos-org:org_1`, `claim:name=value`; any one admits, and those named after a provider only people of that kind of provider. `*` on loopback; elsewhere mandatory as soon as a login provider is on',
     ),
-  admins: rules.default([]).describe('The same rules: these people get the role `admin` at login'),
+  admins: rules
+    .default([])
+    .describe('The same rules: these people have the role `admin`; looked at again whenever the allow rules are'),
   adminToken: secret(32).optional().describe('Bearer token for the admin API, 32 characters or more'),
   tlsCertFile: z
     .string()

@@ -14,7 +14,7 @@ export class UserRow {
   @Column('text') status!: 'active' | 'blocked';
   /** In force: those an administrator gave and those the rules gave. */
   @Column({ ...json }) roles!: string[];
-  /** The part of `roles` that `GATEHOUSE_ADMINS` gave at the latest sign-in, and the next one may take back. */
+  /** The part of `roles` that `GATEHOUSE_ADMINS` gave, and the next check may take back. */
   @Column({ name: 'rule_roles', ...json }) ruleRoles!: string[];
   @Column({ name: 'created_at', ...seconds }) createdAt!: number;
   @Column({ name: 'last_seen_at', ...seconds }) lastSeenAt!: number;
