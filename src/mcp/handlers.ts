@@ -4,6 +4,7 @@ import type { InstanceWrapper } from '@nestjs/core/injector/instance-wrapper.js'
 import { UpstreamUnavailable } from '../providers/contract.js';
 import {
   UPSTREAM_TOKENS,
+  UpstreamNotEnabled,
   UpstreamReconnectNeeded,
   UpstreamRefused,
   type UpstreamToken,
@@ -12,7 +13,6 @@ import {
 import type { McpCall } from './call.js';
 import { PARAMETERS, ParameterType } from './decorators.js';
 import { ToolError } from './tool-error.js';
-import { UpstreamNeeds } from './upstream-needs.js';
 
 /** Runs a decorated method with Nest's guards, interceptors, pipes and filters around it. */
 export type Handler = (input: unknown, call: McpCall) => Promise<unknown>;
@@ -35,7 +35,6 @@ export class Handlers {
     private readonly creator: ExternalContextCreator,
     private readonly modules: ModulesContainer,
     private readonly moduleRef: ModuleRef,
-    private readonly needs: UpstreamNeeds,
     @Optional() @Inject(UPSTREAM_TOKENS) private readonly upstream?: UpstreamTokenSource,
   ) {}
 
@@ -122,12 +121,12 @@ export class Handlers {
   }
 
   async #upstreamToken(call: McpCall, provider: string): Promise<UpstreamToken> {
-    this.needs.demand(provider);
-    if (!this.upstream) throw new Error(`the login provider ${provider} is on, but nobody keeps its tokens`);
     try {
+      if (!this.upstream) throw new UpstreamNotEnabled(provider);
       return await this.upstream.tokenFor(call.principal, provider);
     } catch (cause) {
-      if (cause instanceof UpstreamReconnectNeeded) throw new ToolError(cause.message, { cause });
+      if (cause instanceof UpstreamReconnectNeeded || cause instanceof UpstreamNotEnabled)
+        throw new ToolError(cause.message, { cause });
       if (cause instanceof UpstreamUnavailable)
         throw new ToolError(`${provider} cannot be reached now; try again in ${cause.retryAfter} seconds`, { cause });
       throw cause;

@@ -3,7 +3,6 @@ import { closest, distance } from 'fastest-levenshtein';
 import { Providers } from '../providers/providers.js';
 import { UpstreamScopes } from '../providers/upstream-scopes.js';
 import { type HandlerDeclaration, PARAMETERS, ParameterType } from './decorators.js';
-import { ToolError } from './tool-error.js';
 
 /** Which upstreams handlers want tokens of, and whether they can be had here: providers come by the environment, tools do not. */
 @Injectable()
@@ -25,14 +24,6 @@ export class UpstreamNeeds {
         this.#log.warn(
           `the ${kind} ${options.name ?? method} (${type.name}.${method}) wants tokens of "${provider}", and no login provider is on under this id${this.#suggestion(provider)}; its calls say so`,
         );
-  }
-
-  /** @throws ToolError that tells the model, and through it the person, that nothing they do here will help */
-  demand(provider: string): void {
-    if (this.providers.login(provider)) return;
-    throw new ToolError(
-      `This needs a sign-in with "${provider}", which is not enabled on this server. Trying again or signing in anew will not help; whoever runs the server can enable it.`,
-    );
   }
 
   #suggestion(provider: string): string {

@@ -13,7 +13,12 @@ import {
   UpstreamUnavailable,
 } from '../providers/contract.js';
 import { Providers } from '../providers/providers.js';
-import { UpstreamReconnectNeeded, type UpstreamToken, type UpstreamTokenSource } from '../providers/upstream-tokens.js';
+import {
+  UpstreamNotEnabled,
+  UpstreamReconnectNeeded,
+  type UpstreamToken,
+  type UpstreamTokenSource,
+} from '../providers/upstream-tokens.js';
 import type { UpstreamTokenRow } from './upstream-token.entity.js';
 import { type HeldIdentity, UpstreamTokenVault } from './upstream-token-vault.js';
 
@@ -48,8 +53,7 @@ export class FreshUpstreamTokens implements UpstreamTokenSource {
 
   async tokenFor(principal: Principal, providerId: string): Promise<UpstreamToken> {
     const provider = this.providers.login(providerId);
-    if (!provider)
-      throw new Error(`a tool wants a token of the provider "${providerId}", and none is on under this id`);
+    if (!provider) throw new UpstreamNotEnabled(providerId);
     const account = await this.#accountOf(principal, providerId);
     if (!account) throw this.#reconnect(provider);
     const { accessToken, expiresAt, scopes } = await this.#find(account, provider);

@@ -18,6 +18,7 @@ export interface UpstreamTokenSource {
   /**
    * A token that lives for at least another minute, refreshed when needed, once across nodes.
    * @throws UpstreamReconnectNeeded when only a new sign-in helps  @throws UpstreamUnavailable
+   * @throws UpstreamNotEnabled nobody can sign in with this provider here
    */
   tokenFor(principal: Principal, provider: string): Promise<UpstreamToken>;
   /** A tool found the token refused: forget it, so that the next call refreshes or asks for a new sign-in. */
@@ -32,6 +33,16 @@ export class UpstreamReconnectNeeded extends Error {
     message: string,
   ) {
     super(message);
+  }
+}
+
+/** No login provider of this id is on; `message` may be shown to the model: nothing that the person does will help. */
+export class UpstreamNotEnabled extends Error {
+  override readonly name = 'UpstreamNotEnabled';
+  constructor(readonly provider: string) {
+    super(
+      `This needs a sign-in with "${provider}", which is not enabled on this server. Trying again or signing in anew will not help; whoever runs the server can enable it.`,
+    );
   }
 }
 

@@ -50,10 +50,17 @@ describe('tools that name an upstream nobody can sign in with here', () => {
     expect(warnings[2]).toMatch(/"static-token", and no login provider is on under this id \(there are google\)/);
   });
 
-  it('say at the call that it cannot work here, unmasked; a declaration alone stops nothing', async () => {
+  it('are told of where there is no login provider at all', async () => {
     const warnings = await start({});
     expect(warnings).toHaveLength(4);
     expect(warnings[0]).toContain('there is none at all');
+  });
+
+  it.each([
+    ['no login provider', {}],
+    ['another login provider', google],
+  ])('say at the call that it cannot work with %s, unmasked; a declaration alone stops nothing', async (_, env) => {
+    await start(env);
     const refused = await (await callTool(gatehouse.mcpUrl, TOKEN, 'injected-one')).text();
     expect(refused).toMatch(/"isError":true/);
     expect(refused).toMatch(/needs a sign-in with \\"gogle\\", which is not enabled on this server/);
