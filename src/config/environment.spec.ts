@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -95,7 +96,18 @@ describe('the environment', () => {
   });
 
   it('reads every variable of the first table', () => {
-    writeFileSync(join(cwd, 'cert.pem'), '');
+    const pair = [
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:prime256v1',
+      '-nodes',
+      '-subj',
+      '/CN=x',
+    ];
+    execFileSync('openssl', [...pair, '-keyout', 'key.pem', '-out', 'cert.pem'], { cwd, stdio: 'ignore' });
     const { settings } = read({
       ...GITHUB,
       GATEHOUSE_PUBLIC_URL: 'https://mcp.example.com',
@@ -110,7 +122,7 @@ describe('the environment', () => {
       GATEHOUSE_ADMINS: 'email:a@example.com',
       GATEHOUSE_ADMIN_TOKEN: 'a'.repeat(32),
       GATEHOUSE_TLS_CERT_FILE: 'cert.pem',
-      GATEHOUSE_TLS_KEY_FILE: 'cert.pem',
+      GATEHOUSE_TLS_KEY_FILE: 'key.pem',
       GATEHOUSE_TRUSTED_PROXIES: '10.0.0.0/8,::1',
       GATEHOUSE_ALLOWED_ORIGINS: 'https://app.example.com,*',
       GATEHOUSE_ACCESS_TOKEN_TTL: '15m',

@@ -8,7 +8,7 @@ import { ConfigurationError } from './configuration-error.js';
 import { inconsistencies } from './consistency.js';
 import { translateFastMcp } from './fastmcp.js';
 import { faultSentence } from './faults.js';
-import { fieldsOf, providerSettingName, settingName } from './fields.js';
+import { fieldsOf, providerSettingName, readableFields, settingName } from './fields.js';
 import { faultOfInstanceId } from './instance-id.js';
 import { Settings, settingsSchema } from './settings.js';
 
@@ -38,14 +38,18 @@ export function readEnvironment(
   const reader = new Reader(withDefaults(merged, fastMcp.values), cwd);
   reader.faults.push(...fastMcp.faults);
 
-  const values = reader.object(settingsSchema, settingName);
+  const own = reader.object(settingsSchema, settingName);
   const chosen = chooseProviders(reader, kinds);
   const providers = chosen.flatMap(({ id, kind }): ProviderChoice[] => {
-    const settings = reader.object(kind.settings, (key) => providerSettingName(id, key), `The provider ${id}`);
-    return settings === null ? [] : [{ id, kind, settings }];
+    const nameOf = (key: string) => providerSettingName(id, key);
+    const { complete, readable } = reader.object(kind.settings, nameOf, `The provider ${id}`);
+    const found = kind.examine?.(readable, cwd) ?? [];
+    reader.faults.push(...found.map(({ key, fault }) => `${nameOf(key)}: ${fault}`));
+    return complete === null ? [] : [{ id, kind, settings: complete }];
   });
   const notes = [...fastMcp.notes, ...reader.judgeTheRest(kinds)];
-  if (values) reader.faults.push(...inconsistencies({ values, providers: chosen, cwd, nameOf: settingName }));
+  const { complete: values, readable, faulty } = own;
+  reader.faults.push(...inconsistencies({ values: readable, faulty, providers: chosen, cwd, nameOf: settingName }));
   if (values === null || reader.faults.length > 0)
     throw new ConfigurationError(reader.faults.map((fault) => withAlias(fault, fastMcp.aliases)));
 
@@ -102,6 +106,19 @@ function chooseProviders(reader: Reader, kinds: readonly ProviderKind[]): { id: 
   return chosen;
 }
 
+function bothForms(name: string): string {
+  return `${name}: is set, and ${name}_FILE too; wants only one of them`;
+}
+
+/** What could be read of a schema's fields. */
+interface Read<Schema extends z.ZodType> {
+  /** Null: faults were noted. */
+  readonly complete: z.output<Schema> | null;
+  readonly readable: Partial<z.output<Schema>>;
+  /** Keys of what could not. */
+  readonly faulty: ReadonlySet<string>;
+}
+
 /** Takes variables one by one and remembers which are known, so that what is left over can be judged. */
 class Reader {
   readonly faults: string[] = [];
@@ -125,7 +142,7 @@ class Reader {
     const file = this.env[`${name}_FILE`];
     if (file === undefined) return this.env[name];
     if (this.env[name] !== undefined) {
-      this.faults.push(`${name}: is set, and ${name}_FILE too; wants only one of them`);
+      this.faults.push(bothForms(name));
       return this.env[name];
     }
     try {
@@ -138,38 +155,39 @@ class Reader {
     }
   }
 
-  /** All fields of a schema, parsed; null: faults were noted. */
-  object<Schema extends z.ZodType>(
-    schema: Schema,
-    nameOf: (key: string) => string,
-    owner = 'Gatehouse',
-  ): z.output<Schema> | null {
-    const before = this.faults.length;
+  /** All fields of a schema, parsed; the faults of the rest were noted. */
+  object<Schema extends z.ZodType>(schema: Schema, nameOf: (key: string) => string, owner = 'Gatehouse'): Read<Schema> {
     const fields = fieldsOf(schema);
     const keys = new Set(fields.map(({ key }) => key));
+    const faulty = new Set<string>();
     const input: Record<string, string> = {};
     const names = new Map<string, string>();
     for (const { key, secret } of fields) {
       const name = nameOf(key);
       names.set(key, name);
+      const before = this.faults.length;
       // A schema that has `tokensFile` beside `tokens` reads that file itself.
-      const taken = this.take(name, secret && !keys.has(`${key}File`), owner);
+      const hasOwnFile = keys.has(`${key}File`);
+      const taken = this.take(name, secret && !hasOwnFile, owner);
+      if (hasOwnFile && taken !== undefined && this.env[`${name}_FILE`] !== undefined)
+        this.faults.push(bothForms(name));
       const text = key === 'port' && owner === 'Gatehouse' ? this.#port(taken, names) : taken;
       if (text !== undefined) input[key] = text;
+      if (this.faults.length > before) faulty.add(key);
     }
-    const failedToRead = this.faults.length > before;
     const result = schema.safeParse(input);
-    if (result.success) return failedToRead ? null : result.data;
-    for (const issue of result.error.issues) {
+    const unread = faulty.size > 0;
+    for (const issue of result.error?.issues ?? []) {
       const field = fields.find(({ key }) => key === issue.path[0]);
-      const name = field && (names.get(field.key) ?? field.key);
-      if (!field || name === undefined) this.faults.push(`${owner}: ${issue.message}`);
-      else if (
-        !this.faults.slice(before).some((fault) => fault.startsWith(`${name}:`) || fault.startsWith(`${name}_FILE:`))
-      )
+      if (!field) this.faults.push(`${owner}: ${issue.message}`);
+      else if (!faulty.has(field.key)) {
+        faulty.add(field.key);
+        const name = names.get(field.key) ?? field.key;
         this.faults.push(faultSentence({ ...field, name, got: input[field.key] }, issue));
+      }
     }
-    return null;
+    const complete = result.success && !unread ? result.data : null;
+    return { complete, readable: readableFields(schema, input, faulty), faulty };
   }
 
   /** Names of ours that nobody reads: notes for kinds that are off, faults for the rest. */

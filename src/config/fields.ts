@@ -31,6 +31,21 @@ export function fieldsOf(schema: z.ZodType): Field[] {
   });
 }
 
+/** The fields of an object schema that can be read, each by itself, where zod gives nothing as soon as one is faulty; `without`: keys not to be read. */
+export function readableFields<Schema extends z.ZodType>(
+  schema: Schema,
+  input: Readonly<Record<string, unknown>>,
+  without: ReadonlySet<string> = new Set(),
+): Partial<z.output<Schema>> {
+  const object = innermost(schema);
+  const shape = object instanceof z.ZodObject ? object.shape : {};
+  const readable = Object.entries(shape).flatMap(([key, field]) => {
+    const result = without.has(key) ? null : z.safeParse(field, input[key]);
+    return result?.success && result.data !== undefined ? [[key, result.data]] : [];
+  });
+  return Object.fromEntries(readable) as Partial<z.output<Schema>>;
+}
+
 /** `mcpPath` → `MCP_PATH`. */
 export function screamingSnake(key: string): string {
   return key.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toUpperCase();

@@ -5,14 +5,12 @@ import { duration, list, ownScopes, secret, toggle } from './values.js';
 
 const DAY = 86_400;
 
-const rules = list().transform((items, context): Rule[] =>
-  items.flatMap((item) => {
-    const rule = parseRule(item);
-    if (typeof rule !== 'string') return [rule];
-    context.addIssue({ code: 'custom', message: rule });
-    return [];
-  }),
-);
+const rules = list().transform((items, context): Rule[] => {
+  const parsed = items.map(parseRule);
+  const faults = parsed.filter((rule) => typeof rule === 'string');
+  if (faults.length > 0) context.addIssue({ code: 'custom', message: faults.join('; ') });
+  return parsed.filter((rule) => typeof rule !== 'string');
+});
 
 const origin = z.string().transform((value, context): string => {
   const fault = faultOfOrigin(value);

@@ -222,7 +222,18 @@ export interface ProviderKind<Kind extends string = string, Schema extends z.Zod
   readonly sort: 'login' | 'verifier';
   /** camelCase keys; `clientId` is read from `GATEHOUSE_<ID>_CLIENT_ID`. `.meta({ secret: true })` marks what is never shown and has a `_FILE` form. */
   readonly settings: Schema;
+  /**
+   * Faults that only a look outside the settings shows, an unreadable file for one: found before anything starts and told with all the others.
+   * Gets what could be read of the settings, and the folder that relative names start from.
+   */
+  examine?(settings: Partial<z.output<Schema>>, cwd: string): readonly SettingFault[];
   create(id: string, settings: z.output<Schema>, house: ProviderHouse): LoginProvider | TokenVerifier;
+}
+
+/** What is wrong with one setting: its camelCase key, and what follows its name in the message. Never a secret. */
+export interface SettingFault {
+  readonly key: string;
+  readonly fault: string;
 }
 
 /** A kind with its settings: what `github({ clientId, … })` returns and what the environment is read into. */

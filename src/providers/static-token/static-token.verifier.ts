@@ -2,40 +2,22 @@ import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { REPEATS_NOTHING } from '../../config/faults.js';
 import { sha256 } from '../../protocol/token.js';
 import { defineProvider, type Principal, type ProviderHouse, type Runs, type TokenVerifier } from '../contract.js';
-
-const tokenList = z.record(
-  z
-    .string()
-    .min(8, { error: 'a token wants at least 8 characters' })
-    .regex(/^[\x21-\x7E]+$/, { error: 'a token is printable ASCII without spaces' }),
-  z.strictObject({
-    client_id: z.string().min(1),
-    scopes: z.array(z.string()).default([]),
-    /** Epoch seconds. */
-    expires_at: z.number().int().positive().nullish(),
-  }),
-);
-
-type TokenList = z.output<typeof tokenList>;
-
-const jsonText = z.string().transform((text, context): unknown => {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    context.addIssue({ code: 'custom', message: 'wants JSON such as {"<token>":{"client_id":"ci","scopes":["mcp"]}}' });
-    return z.NEVER;
-  }
-});
+import { parseTokenList, readTokenFile, type TokenList, type TokenListInput } from './token-list.js';
 
 const settings = z.object({
   tokens: z
-    .union([jsonText.pipe(tokenList), tokenList], {
-      error: 'wants JSON such as {"<token>":{"client_id":"ci","scopes":["mcp"],"expires_at":1893456000}}',
+    .custom<string | TokenListInput>()
+    .transform((value, context): TokenList => {
+      const list = parseTokenList(value);
+      if (typeof list !== 'string') return list;
+      context.addIssue({ code: 'custom', message: list, params: REPEATS_NOTHING });
+      return z.NEVER;
     })
     .optional()
-    .meta({ secret: true, env: 'TOKENS', ownFile: true })
+    .meta({ secret: true })
     .describe('JSON: token → `{ client_id, scopes, expires_at? }` (`expires_at` in epoch seconds)'),
   tokensFile: z.string().min(1).optional().describe('The same JSON in a file, reloaded when it changes'),
 });
@@ -151,17 +133,9 @@ function unreadable(file: string, cause: unknown): Unreadable {
 
 /** @throws Error that names the file and never its content */
 function parseTokens(file: string, text: string): TokenList {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch {
-    // Without its cause: the message of a SyntaxError quotes the text.
-    throw new Error(`cannot read the tokens file ${file}: it is not JSON`);
-  }
-  const list = tokenList.safeParse(parsed);
-  if (!list.success)
-    throw new Error(`the tokens file ${file} does not fit: wants {"<token>":{"client_id":"ci","scopes":["mcp"]}}`);
-  return list.data;
+  const list = parseTokenList(text);
+  if (typeof list === 'string') throw new Error(`the tokens file ${file}: ${list}`);
+  return list;
 }
 
 /** Bearer tokens listed by the operator. */
@@ -169,5 +143,9 @@ export const staticToken = defineProvider({
   kind: 'static-token',
   sort: 'verifier',
   settings,
+  examine: ({ tokensFile }, cwd) => {
+    const list = tokensFile === undefined ? {} : readTokenFile(resolve(cwd, tokensFile));
+    return typeof list === 'string' ? [{ key: 'tokensFile', fault: list }] : [];
+  },
   create: (id, chosen, house) => new StaticTokens(id, chosen, house),
 });
