@@ -25,7 +25,7 @@ const WANTS: Readonly<Record<string, string>> = {
 /** Reads a list, JSON or an object. A string answer says what is wrong, entry by entry, and repeats nothing of the list: tokens are in it. */
 export function parseTokenList(value: unknown): TokenList | string {
   const list = typeof value === 'string' ? json(value) : value;
-  if (list === undefined) return `${FORM}; it is no JSON`;
+  if (list === undefined) return `${FORM}; it is not JSON`;
   if (typeof list !== 'object' || list === null || Array.isArray(list)) return FORM;
   const faults: string[] = [];
   const tokens: Record<string, z.output<typeof entry>> = {};
