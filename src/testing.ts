@@ -1,14 +1,8 @@
 /** What `gatehouse/testing` offers to those who write a provider: fakes of upstreams and the suites every provider must pass. */
 export { FakeServer, type FakeAnswer, type FakeRequest, type FakeRoute } from './testing/fake-server.js';
 export { FakeGitHub, octocat, type FakeGitHubPerson } from './testing/fake-github.js';
-export {
-  FakeOidc,
-  AUTHKIT_PATHS,
-  GENERIC_PATHS,
-  GOOGLE_PATHS,
-  type FakeOidcPaths,
-  type FakeOidcPerson,
-} from './testing/fake-oidc.js';
+export { FakeOidc, type FakeOidcPerson } from './testing/fake-oidc.js';
+export { AUTHKIT_PATHS, GENERIC_PATHS, GOOGLE_PATHS, type FakeOidcPaths } from './testing/fake-oidc-paths.js';
 export { testHouse, type TestHouse } from './testing/house.js';
 export {
   CALLBACK,

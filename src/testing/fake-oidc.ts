@@ -1,49 +1,13 @@
-import { compactVerify, exportJWK, generateKeyPair, importJWK, type JWK, type JWTPayload, SignJWT } from 'jose';
+import { compactVerify, importJWK, type JWK, type JWTPayload } from 'jose';
+import { type FakeOidcPaths, GENERIC_PATHS } from './fake-oidc-paths.js';
 import { type FakeAnswer, type FakeRequest, FakeServer } from './fake-server.js';
+import { FakeSigningKeys } from './fake-signing-keys.js';
 import { provesChallenge, randomText } from './pkce.js';
 
 /** A person at the fake: the claims of id_token and userinfo. */
 export interface FakeOidcPerson extends Record<string, unknown> {
   sub: string;
 }
-
-/** Where the fake answers. */
-export interface FakeOidcPaths {
-  readonly authorize: string;
-  readonly token: string;
-  readonly userinfo: string;
-  readonly jwks: string;
-  readonly introspect: string;
-  readonly revoke: string;
-  readonly endSession: string;
-}
-
-/** The generic layout. */
-export const GENERIC_PATHS: FakeOidcPaths = {
-  authorize: '/authorize',
-  token: '/token',
-  userinfo: '/userinfo',
-  jwks: '/jwks',
-  introspect: '/introspect',
-  revoke: '/revoke',
-  endSession: '/logout',
-};
-/** Google's layout. */
-export const GOOGLE_PATHS: FakeOidcPaths = {
-  ...GENERIC_PATHS,
-  authorize: '/o/oauth2/v2/auth',
-  userinfo: '/v1/userinfo',
-};
-/** The layout of a WorkOS AuthKit domain. */
-export const AUTHKIT_PATHS: FakeOidcPaths = {
-  authorize: '/oauth2/authorize',
-  token: '/oauth2/token',
-  userinfo: '/oauth2/userinfo',
-  jwks: '/oauth2/jwks',
-  introspect: '/oauth2/introspection',
-  revoke: '/oauth2/revoke',
-  endSession: '/oauth2/logout',
-};
 
 interface Options {
   readonly clientId?: string;
@@ -54,12 +18,6 @@ interface Options {
   readonly issuerPath?: string;
 }
 
-interface SigningKey {
-  readonly kid: string;
-  readonly alg: string;
-  readonly privateKey: Parameters<SignJWT['sign']>[0];
-  readonly jwk: JWK;
-}
 interface Session {
   readonly person: FakeOidcPerson;
   readonly scopes: string[];
@@ -104,7 +62,7 @@ export class FakeOidc extends FakeServer {
   readonly #codes = new Map<string, Code>();
   readonly #access = new Map<string, Session>();
   readonly #refresh = new Map<string, Session>();
-  #keys: SigningKey[] = [];
+  readonly #keys = new FakeSigningKeys();
 
   constructor(options: Options = {}) {
     super();
@@ -118,14 +76,14 @@ export class FakeOidc extends FakeServer {
     this.on(`POST ${authorize}`, ({ form }) => this.#redirect(form, form.get('decision') === 'allow'));
     this.on(`POST ${token}`, (request) => this.#token(request));
     this.on(`GET ${userinfo}`, (request) => this.#userinfo(request));
-    this.on(`GET ${jwks}`, () => ({ body: { keys: this.#keys.map(({ jwk }) => jwk) } }));
+    this.on(`GET ${jwks}`, () => ({ body: { keys: this.#keys.published } }));
     this.on(`POST ${introspect}`, (request) => this.#introspect(request));
     this.on(`POST ${revoke}`, (request) => this.#revoke(request));
     this.on(`GET ${endSession}`, ({ url }) => this.#endSession(url.searchParams));
   }
 
   override async listen(port = 0): Promise<this> {
-    if (this.#keys.length === 0) this.#keys = [await (firstKey ??= makeKey('RS256'))];
+    await this.#keys.begin();
     return super.listen(port);
   }
 
@@ -158,23 +116,18 @@ export class FakeOidc extends FakeServer {
   }
 
   /** Signs with a new key from now on. `keep`: the old ones stay in the JWKS. */
-  async rotateKeys({ alg = 'RS256', keep = false }: { alg?: string; keep?: boolean } = {}): Promise<void> {
-    const key = await makeKey(alg);
-    this.#keys = [...(keep ? this.#keys : []), key];
+  rotateKeys(options?: { alg?: string; keep?: boolean }): Promise<void> {
+    return this.#keys.rotate(options);
   }
 
   /** The public key that signs now. */
   get publicJwk(): JWK {
-    return this.#signer.jwk;
+    return this.#keys.publicJwk;
   }
 
   /** A JWT signed by the present key. `claims` undefined members are left out; `header` is laid over `alg` and `kid`. */
-  sign(claims: Record<string, unknown>, header: Record<string, unknown> = {}): Promise<string> {
-    const { kid, alg, privateKey } = this.#signer;
-    const critical = Array.isArray(header['crit']) ? header['crit'].map((name) => [String(name), true]) : [];
-    return new SignJWT(JSON.parse(JSON.stringify(claims)) as JWTPayload)
-      .setProtectedHeader({ alg, kid, typ: 'JWT', ...header })
-      .sign(privateKey, { crit: Object.fromEntries(critical) as Record<string, boolean> });
+  sign(claims: Record<string, unknown>, header?: Record<string, unknown>): Promise<string> {
+    return this.#keys.sign(claims, header);
   }
 
   /** An opaque access token that its introspection endpoint and userinfo know. */
@@ -193,12 +146,6 @@ export class FakeOidc extends FakeServer {
 
   knows(token: string): boolean {
     return this.#access.has(token) || this.#refresh.has(token);
-  }
-
-  get #signer(): SigningKey {
-    const key = this.#keys.at(-1);
-    if (!key) throw new Error('listen first');
-    return key;
   }
 
   #authorize(query: URLSearchParams): FakeAnswer {
@@ -347,13 +294,4 @@ export class FakeOidc extends FakeServer {
       (this.clientSecret === null || form.get('client_secret') === this.clientSecret)
     );
   }
-}
-
-/** The key every fake begins with: making an RSA key costs a second of CPU. */
-let firstKey: Promise<SigningKey> | undefined;
-
-async function makeKey(alg: string): Promise<SigningKey> {
-  const { privateKey, publicKey } = await generateKeyPair(alg, { extractable: true });
-  const kid = randomText().slice(0, 8);
-  return { kid, alg, privateKey, jwk: { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' } };
 }

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { AUTHKIT_PATHS, FakeOidc } from '../../src/testing/fake-oidc.js';
+import { FakeOidc } from '../../src/testing/fake-oidc.js';
+import { AUTHKIT_PATHS } from '../../src/testing/fake-oidc-paths.js';
 import { accessClaims } from '../../src/testing/foreign-tokens.js';
 import { freePort, type RunningGatehouse, startGatehouse } from '../gatehouse.js';
 import { callTool } from '../oauth-client.js';

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { FakeOidc, GOOGLE_PATHS } from '../../testing/fake-oidc.js';
+import { FakeOidc } from '../../testing/fake-oidc.js';
+import { GOOGLE_PATHS } from '../../testing/fake-oidc-paths.js';
 import { testHouse, type TestHouse } from '../../testing/house.js';
 import { signIn } from '../../testing/login-provider-cases.js';
 import { describeLoginProvider } from '../../../test/contracts/login-provider.js';

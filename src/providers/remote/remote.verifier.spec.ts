@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { AUTHKIT_PATHS, FakeOidc } from '../../testing/fake-oidc.js';
+import { FakeOidc } from '../../testing/fake-oidc.js';
+import { AUTHKIT_PATHS } from '../../testing/fake-oidc-paths.js';
 import { accessClaims, BAD_JWTS, badJwts } from '../../testing/foreign-tokens.js';
 import { testHouse, type TestHouse } from '../../testing/house.js';
 import { describeTokenVerifier } from '../../../test/contracts/token-verifier.js';

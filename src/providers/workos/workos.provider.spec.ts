@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { AUTHKIT_PATHS, FakeOidc } from '../../testing/fake-oidc.js';
+import { FakeOidc } from '../../testing/fake-oidc.js';
+import { AUTHKIT_PATHS } from '../../testing/fake-oidc-paths.js';
 import { testHouse } from '../../testing/house.js';
 import { signIn } from '../../testing/login-provider-cases.js';
 import { describeLoginProvider } from '../../../test/contracts/login-provider.js';
