@@ -6,12 +6,16 @@ import { openDatabase } from '../persistence/open.js';
 import { providerKinds } from '../providers/providers.js';
 
 /** Runs pending migrations and names them. */
-export async function migrateDatabase(env: Environment): Promise<void> {
+export async function migrateDatabase(env: Environment, { json }: { json?: boolean } = {}): Promise<void> {
   const { settings } = readEnvironment(env, { cwd: process.cwd(), kinds: providerKinds });
   const source = await openDatabase(settings);
   try {
     const names = await migrate(source);
-    process.stdout.write(names.length ? `${names.map((name) => `ran ${name}`).join('\n')}\n` : 'nothing to migrate\n');
+    if (json) process.stdout.write(`${JSON.stringify({ ran: names })}\n`);
+    else
+      process.stdout.write(
+        names.length ? `${names.map((name) => `ran ${name}`).join('\n')}\n` : 'nothing to migrate\n',
+      );
   } finally {
     await source.destroy();
   }

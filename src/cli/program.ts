@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { ConfigurationError } from '../config/configuration-error.js';
 import { type Environment, processEnvironment } from '../config/environment.js';
+import { serverVersion } from '../mcp/server-version.js';
 import { redact } from '../ops/redact.js';
 
 /** Runs one command line. @returns the exit code: 0 only on success, 78 for a faulty configuration */
@@ -22,6 +23,7 @@ export async function run(argv: readonly string[]): Promise<number> {
 function program(): Command {
   const gatehouse = new Command('gatehouse')
     .description('The self-hosted OAuth 2.1 front door for MCP servers')
+    .version(serverVersion, '--version', 'print the version')
     .showHelpAfterError();
 
   gatehouse
@@ -35,7 +37,10 @@ function program(): Command {
   gatehouse
     .command('migrate')
     .description('run pending migrations')
-    .action(async () => (await import('./database.js')).migrateDatabase(processEnvironment()));
+    .option('--json', 'print JSON')
+    .action(async (options: { json?: boolean }) =>
+      (await import('./database.js')).migrateDatabase(processEnvironment(), options),
+    );
 
   addTokenCommands(gatehouse);
   addClientCommands(gatehouse);
@@ -65,7 +70,10 @@ function addTokenCommands(gatehouse: Command): void {
     .command('revoke')
     .description('end a token at once, on running servers too')
     .argument('<id>', 'from token list')
-    .action(async (id: string) => (await import('./tokens.js')).revokeToken(processEnvironment(), id));
+    .option('--json', 'print JSON')
+    .action(async (id: string, options: { json?: boolean }) =>
+      (await import('./tokens.js')).revokeToken(processEnvironment(), id, options),
+    );
 }
 
 interface ClientOptions {

@@ -4,6 +4,7 @@ import { Revocations } from '../access/revocations.js';
 import { VerifiedTokens } from '../access/verified-tokens.js';
 import { Verifiers } from '../access/verifiers.js';
 import { Events } from '../audit/events.js';
+import { tokenFacts } from '../admin/facts.js';
 import type { Environment } from '../config/environment.js';
 import type { Settings } from '../config/settings.js';
 import { duration, scopes } from '../config/values.js';
@@ -33,14 +34,14 @@ export async function createToken(
       actor: ACTOR,
     }),
   );
-  if (options.json) print(JSON.stringify({ ...facts(row), token }));
+  if (options.json) print(JSON.stringify({ ...tokenFacts(row), token }));
   else print(`${token}\n\nid ${row.id}, scopes ${row.scopes.join(' ') || 'none'}. It is shown this once.`);
 }
 
 /** Prints all personal tokens, without what opens anything. */
 export async function listTokens(env: Environment, { json }: { json?: boolean }): Promise<void> {
   const rows = await withTokens(env, (tokens) => tokens.all());
-  if (json) return print(JSON.stringify(rows.map(facts)));
+  if (json) return print(JSON.stringify(rows.map(tokenFacts)));
   if (rows.length === 0) return print('no tokens');
   for (const row of rows)
     print(
@@ -51,10 +52,10 @@ export async function listTokens(env: Environment, { json }: { json?: boolean })
 }
 
 /** Ends a token; running servers hear of it within a second. */
-export async function revokeToken(env: Environment, id: string): Promise<void> {
+export async function revokeToken(env: Environment, id: string, { json }: { json?: boolean }): Promise<void> {
   const done = await withTokens(env, (tokens) => tokens.revoke(id, { actor: ACTOR }));
   if (!done) throw new CommandFailed(`no live token has the id ${id}; see: gatehouse token list`);
-  print(`revoked ${id}`);
+  print(json ? JSON.stringify({ id, status: 'revoked' }) : `revoked ${id}`);
 }
 
 async function withTokens<T>(
@@ -66,11 +67,6 @@ async function withTokens<T>(
     const revocations = new Revocations(database, verified, new Notifications(settings));
     return use(new PersonalTokens(database, new Events(database), revocations), settings);
   });
-}
-
-function facts(row: PersonalTokenRow) {
-  const { id, hint, name, userId, scopes, createdAt, expiresAt, lastUsedAt, revokedAt } = row;
-  return { id, hint, name, user: userId, scopes, createdAt, expiresAt, lastUsedAt, revokedAt };
 }
 
 function stateOf({ revokedAt, expiresAt }: PersonalTokenRow): string {

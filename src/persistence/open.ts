@@ -1,4 +1,4 @@
-import { accessSync, constants } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Database as SqliteHandle } from 'better-sqlite3';
 import pg from 'pg';
@@ -64,10 +64,12 @@ async function connect(source: DataSource, what: string): Promise<DataSource> {
   }
 }
 
+/** A file made here is its owner's alone, and SQLite gives its `-wal` and `-shm` the same mode; one that exists keeps the mode it was given. */
 function assertWritable(file: string): void {
   try {
     makeFolder(dirname(file));
     accessSync(dirname(file), constants.W_OK | constants.X_OK);
+    if (!existsSync(file)) closeSync(openSync(file, 'a', 0o600));
   } catch (cause) {
     throw new DatabaseUnusable(`database: cannot write ${file}: ${reasonOf(cause)}`, { cause });
   }

@@ -41,7 +41,10 @@ describe('a laptop user', { timeout: 90_000 }, () => {
     const tools = await command('client', `${url}/mcp`, 'tools', '--json', '--token', token);
     expect((JSON.parse(tools.stdout) as { name: string }[]).map(({ name }) => name)).toEqual(['hello', 'whoami']);
     expect(await command('client', `${url}/mcp`, 'tools')).toMatchObject({ code: 1, stderr: /--token/ });
-    expect((await command('client', `${url}/mcp`, 'tools', '--token', `${token}x`)).code).toBe(1);
+    const refused = await command('client', `${url}/mcp`, 'tools', '--token', `${token}x`);
+    expect(refused).toMatchObject({ code: 1, stdout: '' });
+    expect(refused.stderr).toContain('does not accept the token of --token. It is unknown, expired, revoked');
+    expect(refused.stderr).not.toContain(token);
     expect(await command('client', `${url}/mcp`, 'call', 'nothing', '--token', token)).toMatchObject({ code: 1 });
     expect(await command('doctor', `${url}/mcp`, '--token', token)).toMatchObject({
       code: 0,
@@ -64,13 +67,21 @@ describe('a laptop user', { timeout: 90_000 }, () => {
     const { run, url } = await serve();
     const made = await command('token', 'create', '--name', 'ci', '--expires', '1d', '--scope', 'mcp', '--json');
     const { id, token } = JSON.parse(made.stdout) as { id: string; token: string };
+    const [row] = (JSON.parse((await command('token', 'list', '--json')).stdout) as Record<string, unknown>[]).filter(
+      (one) => one['id'] === id,
+    );
+    expect(row).toMatchObject({ name: 'ci', status: 'active', user: null, scopes: ['mcp'], last_used_at: null });
+    for (const time of ['created_at', 'expires_at']) expect(row?.[time]).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
     const listed = await command('token', 'list');
     expect(listed.stdout).toContain(id);
     expect(listed.stdout).not.toContain(token);
     const status = async () =>
       (await fetch(`${url}/mcp`, { method: 'POST', headers: { authorization: `Bearer ${token}` } })).status;
     expect(await status()).not.toBe(401);
-    expect((await command('token', 'revoke', id)).code).toBe(0);
+    expect(await command('token', 'revoke', id, '--json')).toMatchObject({
+      code: 0,
+      stdout: `${JSON.stringify({ id, status: 'revoked' })}\n`,
+    });
     expect((await command('token', 'revoke', id)).code).toBe(1);
     await expect.poll(status, { timeout: 10_000 }).toBe(401);
     run.child.kill('SIGTERM');
