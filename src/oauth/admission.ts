@@ -35,6 +35,7 @@ type Verdict = 'admitted' | 'refused' | 'dead' | 'stale' | UpstreamUnavailable;
 export class Admission implements OnModuleInit {
   readonly #log = new Logger('Admission');
   readonly #checking = new Map<string, Promise<Verdict>>();
+  readonly #behindCalls = new Set<Promise<void>>();
 
   constructor(
     @Inject(Users) private readonly users: Users,
@@ -90,9 +91,9 @@ export class Admission implements OnModuleInit {
     return standing;
   }
 
-  /** Resolves when no check is under way; checks behind tool calls are awaited by nobody else. */
+  /** Resolves when no check behind a call is under way: nobody else awaits those. */
   async settled(): Promise<void> {
-    while (this.#checking.size > 0) await Promise.allSettled(this.#checking.values());
+    while (this.#behindCalls.size > 0) await Promise.allSettled(this.#behindCalls);
   }
 
   async #verdictOn(userId: string, account: IdentityRow | null, accounts: readonly IdentityRow[]): Promise<Verdict> {
@@ -126,7 +127,10 @@ export class Admission implements OnModuleInit {
   async #check(account: IdentityRow): Promise<Verdict> {
     const { userId } = account;
     // Tools would fail on and on; one new sign-in mends it (real-clients T2).
-    if ((await this.vault.find(account))?.sealed === null) return this.#end(account, 'dead');
+    if ((await this.vault.find(account))?.sealed === null) {
+      await this.#rule(account, false);
+      return this.#end(account, 'dead');
+    }
     const isOpen = this.rules.isOpenToAll;
     if (isOpen && !(await this.#hasRuledRoles(userId))) return 'admitted';
     if (!isOpen && (await this.verdicts.isRefused(account))) return this.#end(account, 'refused');
@@ -199,10 +203,14 @@ export class Admission implements OnModuleInit {
   /** The owner of a personal token. Their admission is checked behind the call: no tool call waits for an upstream. */
   async #owner(userId: string): Promise<TokenOwner | null> {
     const owner = await this.users.owner(userId);
-    if (owner)
-      this.standingByAnyAccount(userId).catch((error: unknown) =>
+    if (!owner) return null;
+    const behind: Promise<void> = this.standingByAnyAccount(userId)
+      .then(() => undefined)
+      .catch((error: unknown) =>
         this.#log.warn(`whether user ${userId} may stay could not be checked: ${String(error)}`),
-      );
+      )
+      .finally(() => this.#behindCalls.delete(behind));
+    this.#behindCalls.add(behind);
     return owner;
   }
 }
