@@ -21,6 +21,8 @@ interface Options {
 interface Session {
   readonly person: FakeOidcPerson;
   readonly scopes: string[];
+  /** The authorization request it began with. */
+  readonly request: URLSearchParams;
 }
 interface Code extends Session {
   readonly challenge: string;
@@ -53,6 +55,10 @@ export class FakeOidc extends FakeServer {
   postLogoutRedirectUris: string[] = [];
   /** Subjects that signed out there. */
   readonly signedOut: string[] = [];
+  /** Parameters of an authorization request that it refuses, each with the description it gives. */
+  refuses: Readonly<Record<string, string>> = {};
+  /** Claims of the access token that an authorization request gets, then a JWT; null: an opaque one. */
+  accessClaims: (request: URLSearchParams) => Record<string, unknown> | null = () => null;
   /** The server compares Basic credentials without decoding them, as glewlwyd does. */
   decodesBasic = true;
   readonly clientId: string;
@@ -133,7 +139,7 @@ export class FakeOidc extends FakeServer {
   /** An opaque access token that its introspection endpoint and userinfo know. */
   mintOpaque(scopes: string[] = ['mcp'], person: FakeOidcPerson = this.person): string {
     const token = randomText();
-    this.#access.set(token, { person, scopes });
+    this.#access.set(token, { person, scopes, request: new URLSearchParams() });
     return token;
   }
 
@@ -151,6 +157,8 @@ export class FakeOidc extends FakeServer {
   #authorize(query: URLSearchParams): FakeAnswer {
     if (query.get('client_id') !== this.clientId) return { status: 400, body: '<h1>unknown client</h1>' };
     if (query.get('code_challenge_method') !== 'S256') return { status: 400, body: '<h1>PKCE is required</h1>' };
+    const refused = Object.keys(this.refuses).find((name) => query.has(name));
+    if (refused !== undefined) return errorRedirect(query, 'invalid_target', this.refuses[refused] ?? '');
     if (!this.asksPerson) return this.#redirect(query, !this.denies);
     const fields = [...query].map(
       ([name, value]) =>
@@ -174,6 +182,7 @@ export class FakeOidc extends FakeServer {
         challenge: query.get('code_challenge') ?? '',
         redirectUri: query.get('redirect_uri') ?? '',
         nonce: query.get('nonce'),
+        request: query,
       });
       target.searchParams.set('code', code);
     } else {
@@ -205,12 +214,15 @@ export class FakeOidc extends FakeServer {
   }
 
   async #issue(
-    { person, scopes }: Session,
+    session: Session,
     { nonce, withRefresh }: { nonce: string | null; withRefresh: boolean },
   ): Promise<FakeAnswer> {
-    const accessToken = this.mintOpaque(scopes, person);
+    const { person, scopes, request } = session;
+    const claims = this.accessClaims(request);
+    const accessToken = claims ? await this.sign(claims) : randomText();
+    this.#access.set(accessToken, session);
     const refreshToken = withRefresh ? randomText() : undefined;
-    if (refreshToken) this.#refresh.set(refreshToken, { person, scopes });
+    if (refreshToken) this.#refresh.set(refreshToken, session);
     const now = Math.floor(Date.now() / 1000);
     const idToken = await this.sign({
       iss: this.issuer,
@@ -294,4 +306,14 @@ export class FakeOidc extends FakeServer {
       (this.clientSecret === null || form.get('client_secret') === this.clientSecret)
     );
   }
+}
+
+function errorRedirect(query: URLSearchParams, error: string, description: string): FakeAnswer {
+  const target = new URL(query.get('redirect_uri') ?? '');
+  target.search = new URLSearchParams({
+    state: query.get('state') ?? '',
+    error,
+    error_description: description,
+  }).toString();
+  return { status: 302, headers: { location: target.href }, body: '' };
 }
