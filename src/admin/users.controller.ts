@@ -5,7 +5,7 @@ import { GrantList } from '../oauth/grant-list.js';
 import { UpstreamFarewells } from '../oauth/upstream-farewells.js';
 import type { Key } from '../persistence/keyset.js';
 import { type Person, UserList } from '../users/user-list.js';
-import { Users } from '../users/users.js';
+import { UserChanges } from '../users/user-changes.js';
 import { type ListName, readCursor, writeCursor } from './cursor.js';
 import { allowMatch, changedMeanwhile, etagOf, requireMatch } from './etag.js';
 import { eventFacts, grantFacts, tokenFacts, userFacts } from './facts.js';
@@ -25,7 +25,7 @@ import {
 @AdminApi()
 export class UsersController {
   constructor(
-    @Inject(Users) private readonly users: Users,
+    @Inject(UserChanges) private readonly changes: UserChanges,
     @Inject(UserList) private readonly list: UserList,
     @Inject(GrantList) private readonly grants: GrantList,
     @Inject(PersonalTokenList) private readonly tokens: PersonalTokenList,
@@ -50,7 +50,7 @@ export class UsersController {
   async change({ params, body, ifMatch, by, reply }: Ask<typeof changeUser>): Promise<Answer<typeof changeUser>> {
     const person = await this.#find(params.id);
     requireMatch(ifMatch, etagOfPerson(person));
-    if (!(await this.users.change(person.user, body, by))) throw changedMeanwhile();
+    if (!(await this.changes.change(person.user, body, by))) throw changedMeanwhile();
     const changed = await this.#find(params.id);
     reply.header('etag', etagOfPerson(changed));
     return userFacts(changed);
@@ -60,7 +60,7 @@ export class UsersController {
   async erase({ params, ifMatch, by }: Ask<typeof eraseUser>): Promise<undefined> {
     allowMatch(ifMatch, etagOfPerson(await this.#find(params.id)));
     const giveBack = await this.farewells.prepare(params.id);
-    if (!(await this.users.erase(params.id, by))) throw notFound('user');
+    if (!(await this.changes.erase(params.id, by))) throw notFound('user');
     giveBack();
   }
 

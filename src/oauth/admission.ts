@@ -4,6 +4,7 @@ import { type Identity, UpstreamUnavailable } from '../providers/contract.js';
 import { Identities } from '../users/identities.js';
 import { RuleBook } from '../users/rule-book.js';
 import type { IdentityRow } from '../users/user.entity.js';
+import { UserChanges } from '../users/user-changes.js';
 import { Users } from '../users/users.js';
 import { Departures } from './departures.js';
 import { Grants } from './grants.js';
@@ -39,6 +40,7 @@ export class Admission implements OnModuleInit {
 
   constructor(
     @Inject(Users) private readonly users: Users,
+    @Inject(UserChanges) private readonly userChanges: UserChanges,
     @Inject(Identities) private readonly identities: Identities,
     @Inject(RuleBook) private readonly rules: RuleBook,
     @Inject(Grants) private readonly grants: Grants,
@@ -197,7 +199,7 @@ export class Admission implements OnModuleInit {
 
   async #rule(account: IdentityRow, isAdministrator: boolean): Promise<void> {
     const [latest] = await this.identities.byUse(account.userId);
-    if (isSame(account, latest)) await this.users.rule(account.userId, isAdministrator);
+    if (isSame(account, latest)) await this.userChanges.rule(account.userId, isAdministrator);
   }
 
   /** The owner of a personal token. Their admission is checked behind the call: no tool call waits for an upstream. */

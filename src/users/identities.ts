@@ -6,9 +6,10 @@ import { CommitConflict, DuplicateRow } from '../persistence/faults.js';
 import { expecting, sql, type Statement } from '../persistence/statement.js';
 import { LoginRefused, type Identity, type IdentityKey } from '../providers/contract.js';
 import { AdmissionRow } from './admission.entity.js';
+import { aboutUser, type Circumstances } from './circumstances.js';
 import { RuleBook } from './rule-book.js';
 import { IdentityRow, identityRow } from './user.entity.js';
-import { type Circumstances, Users } from './users.js';
+import { Users } from './users.js';
 
 /** What ends together with something else, in its commit. */
 export interface Ending {
@@ -58,7 +59,9 @@ export class Identities {
   async link(userId: string, identity: Identity, circumstances: Circumstances = {}): Promise<void> {
     const { provider } = identity;
     const refused = (why: string) =>
-      this.#event('identity.refused', { userId, provider, outcome: 'refused', detail: { why } }, circumstances);
+      this.events.record(
+        aboutUser('identity.refused', userId, { ...circumstances, provider, outcome: 'refused', detail: { why } }),
+      );
     if (this.rules.admission(identity) !== 'now') {
       await this.database.commit([refused('no rule admits')]);
       throw new LoginRefused('The rules of this server do not let this account in.');
@@ -72,7 +75,7 @@ export class Identities {
     try {
       await this.database.commit([
         this.database.insert(IdentityRow, identityRow(userId, identity, Math.floor(Date.now() / 1000))),
-        this.#event('identity.linked', { userId, provider }, circumstances),
+        this.events.record(aboutUser('identity.linked', userId, { ...circumstances, provider })),
       ]);
     } catch (error) {
       if (error instanceof DuplicateRow) throw new IdentityTaken('this account belongs to another person here');
@@ -94,20 +97,12 @@ export class Identities {
         expecting(1, sql`SELECT provider FROM identity WHERE user_id = ${userId} LIMIT 1`),
         this.database.remove(AdmissionRow, { provider, subject }),
         ...(alongside?.statements ?? []),
-        this.#event('identity.unlinked', { userId, provider }, circumstances),
+        this.events.record(aboutUser('identity.unlinked', userId, { ...circumstances, provider })),
       ]);
       return true;
     } catch (error) {
       if (error instanceof CommitConflict) return false;
       throw error;
     }
-  }
-
-  #event(
-    type: string,
-    what: { userId: string; provider: string; outcome?: 'refused'; detail?: Record<string, unknown> },
-    { actor, ip, clientId, reference }: Circumstances,
-  ): Statement {
-    return this.events.record({ type, ...what, actor: actor ?? what.userId, ip, clientId, reference });
   }
 }

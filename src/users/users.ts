@@ -1,33 +1,16 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { TokenOwner } from '../access/personal-tokens.js';
-import { type EndedBy, Revocations } from '../access/revocations.js';
+import { Revocations } from '../access/revocations.js';
 import { Events, stranger } from '../audit/events.js';
 import { Database } from '../persistence/database.js';
-import { CommitConflict, DuplicateRow } from '../persistence/faults.js';
-import { expecting, type Statement } from '../persistence/statement.js';
+import { DuplicateRow } from '../persistence/faults.js';
+import { expecting } from '../persistence/statement.js';
 import { timeId } from '../protocol/time-id.js';
 import { LoginRefused, type Identity } from '../providers/contract.js';
-import { AdmissionRow } from './admission.entity.js';
+import { aboutUser, type Circumstances } from './circumstances.js';
+import { isSameRoles, rolesRuled, rolesUnder } from './roles.js';
 import { RuleBook } from './rule-book.js';
 import { IdentityRow, identityRow, UserRow } from './user.entity.js';
-
-/** What `GATEHOUSE_ADMINS` gives. */
-const RULE_ROLES: readonly string[] = ['admin'];
-
-/** Who did something to a person, and from where: for the Event. */
-export interface Circumstances {
-  /** A User id, `admin-token` or `system`; undefined: the person concerned. */
-  readonly actor?: string | undefined;
-  readonly ip?: string | null | undefined;
-  readonly clientId?: string | null | undefined;
-  readonly reference?: string | null | undefined;
-}
-
-/** What an administrator may change of a person. */
-export type UserChange = {
-  readonly status?: UserRow['status'] | undefined;
-  readonly roles?: readonly string[] | undefined;
-};
 
 /** The person proved who they are, but an administrator blocked them. */
 export class PersonBlocked extends LoginRefused {
@@ -91,131 +74,14 @@ export class Users {
     }
   }
 
-  /** Cuts off every token of the person at once, and refuses them from now on; false: no such person. */
-  async block(id: string, circumstances: Circumstances): Promise<boolean> {
-    return this.#setStatus(id, 'blocked', circumstances);
-  }
-
-  /** Lets the person sign in again; nothing that was cut off comes back. False: no such person. */
-  async unblock(id: string, circumstances: Circumstances): Promise<boolean> {
-    return this.#setStatus(id, 'active', circumstances);
-  }
-
-  /** Sets what an administrator gives; the next sign-in adds what the rules give. False: no such person. */
-  async setRoles(id: string, roles: readonly string[], circumstances: Circumstances): Promise<boolean> {
-    const user = await this.find(id);
-    if (!user) return false;
-    const wanted = [...new Set(roles)].sort();
-    // Tokens live on, but the cache of verified tokens holds the old roles.
-    await this.revocations.revoke(
-      [{ kind: 'user', id }],
-      [
-        expecting(1, this.database.update(UserRow, { roles: wanted, ruleRoles: [] }, { id })),
-        this.#event('user.roles_changed', id, circumstances, { detail: { from: user.roles, to: wanted } }),
-      ],
-    );
-    return true;
-  }
-
-  /** Gives or takes, between sign-ins, what `GATEHOUSE_ADMINS` gives; roles that an administrator gave stay. */
-  async rule(id: string, isAdministrator: boolean): Promise<void> {
-    const user = await this.find(id);
-    if (!user) return;
-    const change = rolesBy(isAdministrator ? RULE_ROLES : [], user);
-    if (isSameList(change.roles, user.roles) && isSameList(change.ruleRoles, user.ruleRoles)) return;
-    try {
-      await this.revocations.revoke(
-        [{ kind: 'user', id }],
-        [
-          expecting(1, this.database.update(UserRow, change, { id, roles: user.roles, ruleRoles: user.ruleRoles })),
-          this.#rolesRuled(user, change.roles, { actor: 'system' }),
-        ],
-      );
-    } catch (error) {
-      // An administrator was faster; the next check looks at what they left.
-      if (!(error instanceof CommitConflict)) throw error;
-    }
-  }
-
-  /**
-   * Sets status and roles in one commit, provided that both still are what the administrator saw in `seen`.
-   * @returns false: no such person, or somebody was faster
-   */
-  async change(seen: UserRow, wanted: UserChange, circumstances: Circumstances): Promise<boolean> {
-    const { id } = seen;
-    const status = wanted.status ?? seen.status;
-    const roles = wanted.roles ? [...new Set(wanted.roles)].sort() : seen.roles;
-    const rolesChange = roles.join() !== seen.roles.join();
-    const statements = [
-      expecting(
-        1,
-        this.database.update(UserRow, rolesChange ? { status, roles, ruleRoles: [] } : { status }, {
-          id,
-          status: seen.status,
-          roles: seen.roles,
-        }),
-      ),
-      ...(status === 'blocked' && seen.status !== status
-        ? this.revocations.cutOff(id, endedBy(id, 'user-blocked', circumstances))
-        : []),
-      ...(status === seen.status
-        ? []
-        : [this.#event(status === 'blocked' ? 'user.blocked' : 'user.unblocked', id, circumstances)]),
-      ...(rolesChange
-        ? [this.#event('user.roles_changed', id, circumstances, { detail: { from: seen.roles, to: roles } })]
-        : []),
-    ];
-    try {
-      await this.revocations.revoke([{ kind: 'user', id }], statements);
-      return true;
-    } catch (error) {
-      if (error instanceof CommitConflict && error.index === 0) return false;
-      throw error;
-    }
-  }
-
-  /** Removes the person's name, address and accounts, and cuts off every token; the Events keep the bare id. False: no such person. */
-  async erase(id: string, circumstances: Circumstances, alsoRemove: readonly Statement[] = []): Promise<boolean> {
-    if (!(await this.find(id))) return false;
-    const identities = await this.database.repository(IdentityRow).findBy({ userId: id });
-    await this.revocations.revoke(
-      [{ kind: 'user', id }],
-      [
-        this.database.remove(IdentityRow, { userId: id }),
-        this.database.remove(AdmissionRow, { userId: id }),
-        expecting(1, this.database.remove(UserRow, { id })),
-        ...this.revocations.erase(id, endedBy(id, 'user-erased', circumstances)),
-        ...identities.map(({ provider, subject }) => this.events.forgetStranger(provider, subject)),
-        ...alsoRemove,
-        this.#event('user.erased', id, circumstances),
-      ],
-    );
-    return true;
-  }
-
-  async #setStatus(id: string, status: UserRow['status'], circumstances: Circumstances): Promise<boolean> {
-    const user = await this.find(id);
-    if (!user) return false;
-    if (user.status === status) return true;
-    const change = [
-      expecting(1, this.database.update(UserRow, { status }, { id })),
-      ...(status === 'blocked' ? this.revocations.cutOff(id, endedBy(id, 'user-blocked', circumstances)) : []),
-      this.#event(status === 'blocked' ? 'user.blocked' : 'user.unblocked', id, circumstances),
-    ];
-    await (status === 'blocked'
-      ? this.revocations.revoke([{ kind: 'user', id }], change)
-      : this.database.commit(change));
-    return true;
-  }
-
   async #welcome(identity: Identity, circumstances: Circumstances): Promise<UserRow> {
     const at = now();
-    const ruleRoles = this.#ruleRoles(identity);
+    const { roles, ruleRoles } = rolesUnder(this.#isAdministrator(identity), { roles: [], ruleRoles: [] });
     const user: UserRow = {
       id: timeId(Date.now()),
       ...profile(identity),
       status: 'active',
-      roles: ruleRoles,
+      roles,
       ruleRoles,
       createdAt: at,
       lastSeenAt: at,
@@ -223,15 +89,15 @@ export class Users {
     await this.database.commit([
       this.database.insert(UserRow, user),
       this.database.insert(IdentityRow, identityRow(user.id, identity, at)),
-      this.#event('user.created', user.id, circumstances, { provider: identity.provider }),
-      this.#event('user.signed_in', user.id, circumstances, { provider: identity.provider }),
+      this.events.record(aboutUser('user.created', user.id, { ...circumstances, provider: identity.provider })),
+      this.events.record(aboutUser('user.signed_in', user.id, { ...circumstances, provider: identity.provider })),
     ]);
     return user;
   }
 
   async #greet(user: UserRow, identity: Identity, circumstances: Circumstances): Promise<UserRow> {
     const at = now();
-    const fresh = { ...profile(identity), ...rolesBy(this.#ruleRoles(identity), user), lastSeenAt: at };
+    const fresh = { ...profile(identity), ...rolesUnder(this.#isAdministrator(identity), user), lastSeenAt: at };
     const { provider, subject } = identity;
     const greeted = Object.assign(new UserRow(), user, fresh);
     const statements = [
@@ -241,24 +107,19 @@ export class Users {
         { username: identity.username ?? null, email: identity.email ?? null, lastUsedAt: at },
         { provider, subject },
       ),
-      this.#event('user.signed_in', user.id, circumstances, { provider }),
+      this.events.record(aboutUser('user.signed_in', user.id, { ...circumstances, provider })),
     ];
-    if (isSameList(greeted.roles, user.roles)) await this.database.commit(statements);
+    if (isSameRoles(greeted, user)) await this.database.commit(statements);
     else
       await this.revocations.revoke(
         [{ kind: 'user', id: user.id }],
-        [...statements, this.#rolesRuled(user, greeted.roles, circumstances)],
+        [...statements, this.events.record(rolesRuled(user, greeted.roles, circumstances))],
       );
     return greeted;
   }
 
-  #ruleRoles(identity: Identity): string[] {
-    return this.rules.administration(identity) === 'now' ? [...RULE_ROLES] : [];
-  }
-
-  #rolesRuled(user: UserRow, to: readonly string[], circumstances: Circumstances): Statement {
-    const detail = { from: user.roles, to, by: 'GATEHOUSE_ADMINS' };
-    return this.#event('user.roles_changed', user.id, { ...circumstances, actor: 'system' }, { detail });
+  #isAdministrator(identity: Identity): boolean {
+    return this.rules.administration(identity) === 'now';
   }
 
   async #refused(identity: Identity, userId: string | null, why: string, circumstances: Circumstances): Promise<void> {
@@ -276,15 +137,6 @@ export class Users {
         userId === null ? { why, ...stranger(identity.provider, identity.subject, accountOf(identity)) } : { why },
     });
   }
-
-  #event(
-    type: string,
-    userId: string,
-    { actor, ip, clientId, reference }: Circumstances,
-    more: { provider?: string; detail?: Record<string, unknown> } = {},
-  ): Statement {
-    return this.events.record({ type, userId, actor: actor ?? userId, ip, clientId, reference, ...more });
-  }
 }
 
 /** The account as the person would recognise it: address, login name, or the bare subject. */
@@ -292,27 +144,9 @@ export function accountOf(identity: Identity): string {
   return identity.email ?? identity.username ?? identity.name ?? identity.subject;
 }
 
-/** Roles in force when the rules give these: what an administrator gave stays theirs to take. */
-function rolesBy(
-  ruled: readonly string[],
-  user: Pick<UserRow, 'roles' | 'ruleRoles'>,
-): Pick<UserRow, 'roles' | 'ruleRoles'> {
-  const given = user.roles.filter((role) => !user.ruleRoles.includes(role));
-  const ruleRoles = ruled.filter((role) => !given.includes(role));
-  return { ruleRoles, roles: [...given, ...ruleRoles].sort() };
-}
-
-function isSameList(one: readonly string[], other: readonly string[]): boolean {
-  return one.join() === other.join();
-}
-
 function profile(identity: Identity): Pick<UserRow, 'name' | 'email' | 'avatar'> {
   const { name, username, email = null, avatarUrl } = identity;
   return { name: name ?? username ?? null, email, avatar: avatarUrl?.startsWith('https:') ? avatarUrl : null };
-}
-
-function endedBy(userId: string, reason: string, { actor, ip, reference }: Circumstances): EndedBy {
-  return { actor: actor ?? userId, reason, ip: ip ?? undefined, reference: reference ?? undefined };
 }
 
 const now = (): number => Math.floor(Date.now() / 1000);

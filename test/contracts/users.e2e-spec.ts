@@ -16,6 +16,7 @@ import { LoginRefused, type Identity } from '../../src/providers/contract.js';
 import { providerKinds } from '../../src/providers/providers.js';
 import { Identities, IdentityTaken } from '../../src/users/identities.js';
 import { RuleBook } from '../../src/users/rule-book.js';
+import { type UserChange, UserChanges } from '../../src/users/user-changes.js';
 import { PersonBlocked, Users } from '../../src/users/users.js';
 import { databases, type TestDatabase } from '../databases.js';
 
@@ -23,6 +24,7 @@ describe.each(databases())('people on $name', (kind) => {
   let place: TestDatabase;
   let database: Database;
   let users: Users;
+  let changes: UserChanges;
   let identities: Identities;
   let attempts: Attempts;
 
@@ -46,6 +48,7 @@ describe.each(databases())('people on $name', (kind) => {
     const revocations = new Revocations(database, new VerifiedTokens(new Verifiers()), new Notifications(settings));
     const rules = new RuleBook(settings);
     users = new Users(database, new Events(database), revocations, rules);
+    changes = new UserChanges(database, new Events(database), revocations);
     identities = new Identities(database, new Events(database), revocations, users, rules);
     attempts = new Attempts(database, new Seals(settings.values.secret!));
   });
@@ -62,6 +65,8 @@ describe.each(databases())('people on $name', (kind) => {
     claims: {},
     ...more,
   });
+  const change = async (id: string, wanted: UserChange) =>
+    changes.change((await users.find(id))!, wanted, { actor: 'admin-token' });
   const eventsOf = async (userId: string): Promise<string[]> =>
     (await database.rows<{ type: string }>(sql`SELECT type FROM event WHERE user_id = ${userId} ORDER BY id`)).map(
       ({ type }) => type,
@@ -109,17 +114,17 @@ describe.each(databases())('people on $name', (kind) => {
     expect(boss.roles).toEqual(['admin']);
     expect((await users.signIn(identity('boss', { email: 'retired@example.com' }))).roles).toEqual([]);
     expect((await eventsOf(boss.id)).filter((type) => type === 'user.roles_changed')).toHaveLength(1);
-    await users.setRoles(boss.id, ['admin'], { actor: 'admin-token' });
+    await change(boss.id, { roles: ['admin'] });
     expect((await users.signIn(identity('boss', { email: 'retired@example.com' }))).roles).toEqual(['admin']);
   });
 
   it('a blocked person is refused until unblocked, and the block is in the revocation log', async () => {
     const { id } = await users.signIn(identity('blocky'));
-    expect(await users.block(id, { actor: 'admin-token' })).toBe(true);
+    expect(await change(id, { status: 'blocked' })).toBe(true);
     await expect(users.signIn(identity('blocky'))).rejects.toThrow(PersonBlocked);
     const line = await database.row(sql`SELECT id FROM revocation_log WHERE kind = ${'user'} AND target = ${id}`);
     expect(line).not.toBeNull();
-    await users.unblock(id, { actor: 'admin-token' });
+    await change(id, { status: 'active' });
     await expect(users.signIn(identity('blocky'))).resolves.toMatchObject({ id });
     expect(await eventsOf(id)).toEqual(expect.arrayContaining(['user.blocked', 'login.refused', 'user.unblocked']));
   });
@@ -137,7 +142,7 @@ describe.each(databases())('people on $name', (kind) => {
 
   it('erasing removes the person’s data; the same identity is a new User afterwards', async () => {
     const { id } = await users.signIn(identity('gone'));
-    expect(await users.erase(id, { actor: 'admin-token' })).toBe(true);
+    expect(await changes.erase(id, { actor: 'admin-token' })).toBe(true);
     expect(await users.find(id)).toBeNull();
     expect(await identities.of(id)).toEqual([]);
     expect((await users.signIn(identity('gone'))).id).not.toBe(id);
@@ -151,7 +156,7 @@ describe.each(databases())('people on $name', (kind) => {
       await expect(users.signIn(outsider(subject))).rejects.toThrow(LoginRefused);
     const { id } = await users.signIn(identity('early'));
     expect(await accounts()).toContain('early@elsewhere.example');
-    await users.erase(id, { actor: 'admin-token' });
+    await changes.erase(id, { actor: 'admin-token' });
     expect(await accounts()).not.toContain('early@elsewhere.example');
     expect(await accounts()).toContain('early-too@elsewhere.example');
   });

@@ -15,6 +15,7 @@ import { Users } from '../../src/users/users.js';
 import { Browser, formsOf, readable } from '../browser.js';
 import { databases, type TestDatabase } from '../databases.js';
 import { callTool, signIn, startWithGitHub, TestClient, type WithGitHub } from '../oauth-client.js';
+import { changeUser } from '../people.js';
 
 /** Opens the account page and signs in there. */
 async function enter(house: WithGitHub, browser = new Browser([]), button = 'provider=github'): Promise<Browser> {
@@ -341,12 +342,12 @@ describe.each(databases())('the account page on $name', (kind) => {
     const users = house.gatehouse.app.get(Users);
     const { id } = (await users.findByIdentity('github', '77'))!;
     expect((await callTool(house.gatehouse.mcpUrl, token, 'whoami')).status).toBe(200);
-    await users.block(id, { actor: 'admin-token' });
+    await changeUser(house.gatehouse.app, id, { status: 'blocked' });
     expect(readable(await browser.open(`${house.gatehouse.url}/account`))).toContain('Sign in to your account');
     expect((await callTool(house.gatehouse.mcpUrl, token, 'whoami')).status).toBe(401);
     await browser.press('provider=github');
     expect(browser.last.status).toBe(403);
-    await users.unblock(id, { actor: 'admin-token' });
+    await changeUser(house.gatehouse.app, id, { status: 'active' });
     expect(readable(await browser.open(`${house.gatehouse.url}/account`))).toContain('Sign in to your account');
     expect((await callTool(house.gatehouse.mcpUrl, token, 'whoami')).status).toBe(401);
   });

@@ -11,6 +11,7 @@ import { EventRow } from '../../src/audit/event.entity.js';
 import { databases, type TestDatabase } from '../databases.js';
 import { freePort, type RunningGatehouse, startGatehouse } from '../gatehouse.js';
 import { callTool, signIn, TestClient } from '../oauth-client.js';
+import { changeUser } from '../people.js';
 
 const HOUR = 3600;
 const DAY = 86_400;
@@ -283,7 +284,7 @@ describe.each(databases())('what allow rules compare, on $name', (kind) => {
       upstreams.oidc.person = person;
       const { refresh } = await connect('oidc');
       const { id } = await userOf('oidc', person.sub);
-      await gatehouse.app.get(Users).setRoles(id, ['admin', 'auditor'], { actor: 'admin-token' });
+      await changeUser(gatehouse.app, id, { roles: ['admin', 'auditor'] });
       lose(person, 'role');
       await wait(901);
       expect(await refresh()).toBe('ok');

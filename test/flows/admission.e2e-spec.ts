@@ -4,6 +4,7 @@ import { Grants } from '../../src/oauth/grants.js';
 import { Database } from '../../src/persistence/database.js';
 import { sql } from '../../src/persistence/statement.js';
 import { octocat } from '../../src/testing/fake-github.js';
+import { UserChanges } from '../../src/users/user-changes.js';
 import { Users } from '../../src/users/users.js';
 import { databases, type TestDatabase } from '../databases.js';
 import { callTool, signIn, startWithGitHub, TestClient, type WithGitHub } from '../oauth-client.js';
@@ -159,7 +160,7 @@ describe.each(databases())('allow rules after the sign-in on $name', (kind) => {
     const { token } = await tokens.create({ name: 'mine', userId: id, scopes: ['mcp'], expiresAt: null, actor: id });
     await wait(901);
     await refresh();
-    await house.gatehouse.app.get(Users).erase(id, { actor: 'admin-token' });
+    await house.gatehouse.app.get(UserChanges).erase(id, { actor: 'admin-token' });
     for (const bearer of [accessToken, token])
       expect((await callTool(house.gatehouse.mcpUrl, bearer, 'hello', { name: 'x' })).status).toBe(401);
     expect((await refresh()).body.error).toBe('invalid_grant');

@@ -3,9 +3,9 @@ import { PersonalTokens } from '../../src/access/personal-tokens.js';
 import { Revocations } from '../../src/access/revocations.js';
 import { Database } from '../../src/persistence/database.js';
 import { UserRow } from '../../src/users/user.entity.js';
-import { Users } from '../../src/users/users.js';
 import { databases, type TestDatabase } from '../databases.js';
 import { startGatehouse, type RunningGatehouse } from '../gatehouse.js';
+import { changeUser } from '../people.js';
 
 const CALL = JSON.stringify({
   jsonrpc: '2.0',
@@ -98,10 +98,7 @@ describe('a personal token of a person', () => {
       const wanted = { name: 'laptop', userId: 'person-1', scopes: ['mcp'], expiresAt: null, actor: 'person-1' };
       const { token } = await gatehouse.app.get(PersonalTokens).create(wanted);
       expect(await statusOf(gatehouse, token)).toBe(200);
-      const users = gatehouse.app.get(Users);
-      const owner = await users.find('person-1');
-      expect(owner).not.toBeNull();
-      await users.change(owner!, { status: 'blocked' }, { actor: 'admin-token' });
+      await changeUser(gatehouse.app, 'person-1', { status: 'blocked' });
       expect(await statusOf(gatehouse, token)).toBe(401);
     } finally {
       await gatehouse.close();

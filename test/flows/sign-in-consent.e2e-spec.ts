@@ -5,6 +5,7 @@ import { octocat } from '../../src/testing/fake-github.js';
 import { FakeGitHub } from '../../src/testing/fake-github.js';
 import { readable } from '../browser.js';
 import { callTool, signIn, startWithGitHub, TestClient, type WithGitHub } from '../oauth-client.js';
+import { changeUser } from '../people.js';
 
 describe('consent and who may come in', () => {
   let house: WithGitHub;
@@ -164,7 +165,7 @@ describe('consent and who may come in', () => {
     expect((await callTool(house.gatehouse.mcpUrl, accessToken, 'whoami')).status).toBe(200);
     const users = house.gatehouse.app.get(Users, { strict: false });
     const person = await users.findByIdentity('github', '66');
-    await users.block(person!.id, { actor: 'admin-token' });
+    await changeUser(house.gatehouse.app, person!.id, { status: 'blocked' });
     expect((await callTool(house.gatehouse.mcpUrl, accessToken, 'whoami')).status).toBe(401);
     expect((await client.refresh(refreshToken)).body.error).toBe('invalid_grant');
     const page = await browser.open(client.authorizeUrl());
