@@ -21,11 +21,14 @@ export const createClient = operation({
   method: 'post',
   path: '/clients',
   tag: 'Clients',
-  summary: 'Pre-register a client',
+  summary: 'Pre-register a client, or admit one by its metadata document',
+  description:
+    'With `client_id`, the address of a client ID metadata document, the client is admitted as that document describes it, whatever GATEHOUSE_REGISTRATION says; the document is read at once. A client that is known already is 409: change its status.',
   body: clientWish,
   status: 201,
   answer: newClientSchema,
   etag: true,
+  problems: [409],
 });
 
 /** GET /clients/:id */

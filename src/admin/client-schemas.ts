@@ -35,16 +35,26 @@ export const newClientSchema = component(
   clientSchema.extend({ client_secret: z.string().nullable().describe('Shown this once; null: it has none') }),
 );
 
+/** What a metadata document says of a Client. */
+const BY_DOCUMENT = ['name', 'redirect_uris', 'token_endpoint_auth_method', 'jwks_uri', 'jwks', 'client_uri'] as const;
+/** What an administrator has to say of one without. */
+const NEEDED: ReadonlySet<string> = new Set(['name', 'redirect_uris']);
+
 /** What a pre-registered Client is to be. */
 export const clientWish = component(
   'ClientWish',
   z
     .strictObject({
-      name: text(200),
-      redirect_uris: redirectUris,
+      client_id: text(2048)
+        .optional()
+        .describe(
+          'Address of its metadata document, which says everything but scopes and note; otherwise the server chooses',
+        ),
+      name: text(200).optional().describe('Needed without client_id'),
+      redirect_uris: redirectUris.optional().describe('Needed without client_id'),
       scopes: scopes.nullable().default(null),
       note: lines(2000).nullable().default(null),
-      token_endpoint_auth_method: authMethod.default('none'),
+      token_endpoint_auth_method: authMethod.optional().describe('`none` when left out'),
       jwks_uri: text(2048).optional().describe('For private_key_jwt'),
       jwks: z
         .strictObject({ keys: z.array(z.record(z.string(), z.unknown())).min(1).max(20) })
@@ -52,8 +62,22 @@ export const clientWish = component(
         .describe('For private_key_jwt: public keys'),
       client_uri: text(2048).optional(),
     })
+    .superRefine((wish, context) => {
+      for (const name of BY_DOCUMENT) {
+        const isGiven = wish[name] !== undefined;
+        if (wish.client_id !== undefined && isGiven)
+          context.addIssue({ code: 'custom', path: [name], message: 'comes from the metadata document of client_id' });
+        if (wish.client_id === undefined && !isGiven && NEEDED.has(name))
+          context.addIssue({
+            code: 'custom',
+            path: [name],
+            message: 'is needed, unless client_id names a metadata document',
+          });
+      }
+    })
     .meta({
       examples: [
+        { client_id: 'https://app.example.com/oauth/client.json', note: 'admitted by Ada' },
         {
           name: 'Build server',
           redirect_uris: ['https://ci.example.com/callback'],

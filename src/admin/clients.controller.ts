@@ -3,6 +3,7 @@ import { ClientList } from '../oauth/client-list.js';
 import { ClientRemoval } from '../oauth/client-removal.js';
 import type { ClientRow } from '../oauth/client.entity.js';
 import { Clients } from '../oauth/clients.js';
+import { DocumentAdmission } from '../oauth/document-admission.js';
 import { CommitConflict } from '../persistence/faults.js';
 import { type ClientMetadata, isFault, readClientMetadata } from '../protocol/client-metadata.js';
 import { changeClient, createClient, getClient, listClients, removeClient } from './client-operations.js';
@@ -19,6 +20,7 @@ export class ClientsController {
     @Inject(Clients) private readonly clients: Clients,
     @Inject(ClientList) private readonly list: ClientList,
     @Inject(ClientRemoval) private readonly removal: ClientRemoval,
+    @Inject(DocumentAdmission) private readonly admission: DocumentAdmission,
   ) {}
 
   @Serves(listClients)
@@ -29,7 +31,8 @@ export class ClientsController {
 
   @Serves(createClient)
   async create({ body, by, reply }: Ask<typeof createClient>): Promise<Answer<typeof createClient>> {
-    const { name, scopes, note, ...metadata } = body;
+    const { client_id: address, name, scopes, note, ...metadata } = body;
+    if (address !== undefined) return this.#admit(address, { ...by, note, allowedScopes: scopes }, reply);
     const { row, secret } = await this.clients.create(metadataOf({ ...metadata, client_name: name }), {
       ...by,
       note,
@@ -69,6 +72,21 @@ export class ClientsController {
   async remove({ params, ifMatch, by }: Ask<typeof removeClient>): Promise<undefined> {
     allowMatch(ifMatch, etagOfClient(await this.#find(params.id)));
     if (!(await this.removal.remove(params.id, by))) throw notFound('client');
+  }
+
+  async #admit(
+    address: string,
+    by: Parameters<DocumentAdmission['admit']>[1],
+    reply: Ask<typeof createClient>['reply'],
+  ): Promise<Answer<typeof createClient>> {
+    const admitted = await this.admission.admit(address, by);
+    if ('kind' in admitted) {
+      const { kind, why } = admitted;
+      if (kind !== 'unusable') throw new Problem(409, `The client was not admitted: ${why}.`);
+      throw new Problem(400, 'The client was not admitted.', { faults: [{ at: 'body.client_id', message: why }] });
+    }
+    reply.headers({ etag: etagOfClient(admitted), location: `/admin/v1/clients/${encodeURIComponent(admitted.id)}` });
+    return { ...clientFacts(admitted), client_secret: null };
   }
 
   async #find(id: string): Promise<ClientRow> {

@@ -4,7 +4,8 @@ const REMEDIES: Readonly<Record<string, string>> = {
     'The client sent an id that is not registered here (any more). Remove the server from the client and add it again, or clear the client’s stored registration.',
   'client-blocked':
     'An administrator blocked this client: the detail says who, and GET /admin/v1/events?type=client.blocked the rest. Set its status to active if that was a mistake.',
-  'client-pending': 'The client waits for approval: set its status to active.',
+  'client-pending':
+    'The client waits for an administrator, because it is new or was set back: set its status to active.',
   'document-unreachable':
     'The client’s metadata document could not be fetched; the detail says why. Check that this server may reach that host, or set GATEHOUSE_CLIENT_ID_DOCUMENTS=off so that clients register instead.',
   'document-client-id':
@@ -14,7 +15,8 @@ const REMEDIES: Readonly<Record<string, string>> = {
   'documents-off':
     'The client presented the address of a metadata document, and GATEHOUSE_CLIENT_ID_DOCUMENTS is off. Make it register, pre-register it, or turn documents on.',
   'registration-metadata': 'The client tried to register with values that are refused; the detail names them.',
-  'registration-closed': 'Registration is closed: pre-register the client, or set GATEHOUSE_REGISTRATION.',
+  'registration-closed':
+    'Registration is closed, and no administrator has made this client. POST it to /admin/v1/clients (with the address of its metadata document as client_id, when that is what it presents; otherwise give the client the id that comes back), or set GATEHOUSE_REGISTRATION.',
   'redirect-uri':
     'The redirect URI is not one the client registered. The client must register again, or an administrator adds the URI to it.',
   resource:

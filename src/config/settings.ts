@@ -102,7 +102,9 @@ export const settingsSchema = z.object({
   registration: z
     .enum(['open', 'approval', 'closed'], { error: 'wants open, approval or closed' })
     .default('open')
-    .describe('`open`, `approval` (new clients wait for an administrator) or `closed`'),
+    .describe(
+      '`open`, `approval` (new clients wait for an administrator) or `closed` (only clients that an administrator made, or admitted by the address of their metadata document)',
+    ),
   clientIdDocuments: toggle()
     .default(true)
     .describe('Client ID metadata documents; `off`: neither advertised nor fetched (installations without egress)'),

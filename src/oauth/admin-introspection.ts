@@ -5,8 +5,23 @@ import { Settings } from '../config/settings.js';
 import { Database } from '../persistence/database.js';
 import { sql } from '../persistence/statement.js';
 import { parseAuthorization } from '../protocol/bearer.js';
+import { scopesOfToken } from '../protocol/scope.js';
 import { sha256 } from '../protocol/token.js';
 import { sendOauthError } from './oauth-hooks.js';
+
+interface Row {
+  kind: string;
+  payload: string;
+  resource: string;
+  widened: string | null;
+  allowed_scopes: string | null;
+}
+
+/** Of a token's payload. */
+interface Facts extends Readonly<Record<string, unknown>> {
+  readonly scope?: string;
+  readonly left_out?: string;
+}
 
 /** Introspection (RFC 7662) by the bearer of `GATEHOUSE_ADMIN_TOKEN`: any access or refresh token of ours. Clients ask the engine, about their own. */
 @Injectable()
@@ -43,21 +58,26 @@ export class AdminIntrospection {
 
   async #facts(token: string): Promise<Record<string, unknown>> {
     const time = Math.floor(Date.now() / 1000);
-    const row = await this.database.row<{ kind: string; payload: string; resource: string }>(
-      sql`SELECT t.kind, t.payload, g.resource FROM oauth_token t
-        JOIN oauth_grant g ON g.id = t.grant_id JOIN gatehouse_user u ON u.id = g.user_id
+    const row = await this.database.row<Row>(
+      sql`SELECT t.kind, t.payload, g.resource, g.widened, c.allowed_scopes FROM oauth_token t
+        JOIN oauth_grant g ON g.id = t.grant_id JOIN gatehouse_user u ON u.id = g.user_id JOIN oauth_client c ON c.id = g.client_id
         WHERE t.id_hash = ${sha256(token)} AND t.kind IN (${'AccessToken'}, ${'RefreshToken'})
-          AND t.consumed_at IS NULL AND t.expires_at > ${time} AND g.revoked_at IS NULL AND u.status = ${'active'}`,
+          AND t.consumed_at IS NULL AND t.expires_at > ${time} AND g.revoked_at IS NULL AND u.status = ${'active'} AND c.status = ${'active'}`,
     );
     if (!row) return { active: false };
-    const facts = JSON.parse(row.payload) as Record<string, unknown>;
+    const facts = JSON.parse(row.payload) as Facts;
     const { jkt } = facts;
     return {
       active: true,
       iss: this.settings.publicUrl,
       sub: facts['accountId'],
       client_id: facts['clientId'],
-      scope: facts['scope'],
+      scope: scopesOfToken({
+        scope: facts.scope,
+        widened: row.widened,
+        leftOut: facts.left_out,
+        limit: row.allowed_scopes === null ? null : (JSON.parse(row.allowed_scopes) as string[]),
+      }).join(' '),
       aud: facts['aud'] ?? row.resource,
       iat: facts['iat'],
       exp: facts['exp'],

@@ -79,15 +79,20 @@ export class Clients {
     }
   }
 
-  /** A Client that an administrator makes: approved from the start. */
+  /**
+   * A Client that an administrator makes: approved from the start, whatever the policy for new ones.
+   * @param by `id`: the address of the metadata document that describes it; undefined: none does
+   * @throws DuplicateRow a Client of that id is known
+   */
   async create(
     metadata: ClientMetadata,
-    by: ChangedBy & { note?: string | null; allowedScopes?: string[] | null },
+    by: ChangedBy & { id?: string; note?: string | null; allowedScopes?: string[] | null },
   ): Promise<Registered> {
-    const { note = null, allowedScopes = null } = by;
+    const { id, note = null, allowedScopes = null } = by;
+    const origin = id === undefined ? ({ source: 'manual' } as const) : ({ id, source: 'cimd' } as const);
     return this.#insert(
       metadata,
-      { source: 'manual', status: 'active', fingerprint: null, trusted: true, note, allowedScopes },
+      { ...origin, status: 'active', fingerprint: null, trusted: true, note, allowedScopes },
       by,
     );
   }

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { Database } from '../persistence/database.js';
 import { sql, type Statement } from '../persistence/statement.js';
 import { slice, type Key } from '../persistence/keyset.js';
-import { parseScope } from '../protocol/scope.js';
+import { parseScope, withinLimit } from '../protocol/scope.js';
 
 /** Whether a Grant still opens something. `suspended`: it opens nothing while its Client is blocked or waits for approval, and everything again after. */
 export type GrantStatus = 'active' | 'suspended' | 'expired' | 'revoked';
@@ -33,7 +33,7 @@ export interface ListedGrant {
     readonly status: 'active' | 'pending' | 'blocked' | null;
   };
   readonly provider: string | null;
-  /** Granted at sign-in, and added later at a step-up link. */
+  /** Granted at sign-in, and added later at a step-up link, without what an administrator withholds from the Client now. */
   readonly scopes: readonly string[];
   readonly resource: string;
   /** Where the Client took the code; null: unknown. */
@@ -71,7 +71,7 @@ export class GrantList {
     limit: number,
   ): Promise<{ items: ListedGrant[]; next: Key | null }> {
     const { rows, more } = await slice<RawGrant>(this.database, {
-      from: sql`SELECT g.id, g.user_id, g.client_id, g.provider, g.scope, g.widened, g.resource, g.redirect_uri, g.created_at, g.expires_at, g.last_used_at, g.revoked_at, g.reference, u.name AS user_name, u.email AS user_email, u.status AS user_status, c.name AS client_name, c.status AS client_status FROM oauth_grant g LEFT JOIN gatehouse_user u ON u.id = g.user_id LEFT JOIN oauth_client c ON c.id = g.client_id`,
+      from: sql`SELECT g.id, g.user_id, g.client_id, g.provider, g.scope, g.widened, g.resource, g.redirect_uri, g.created_at, g.expires_at, g.last_used_at, g.revoked_at, g.reference, u.name AS user_name, u.email AS user_email, u.status AS user_status, c.name AS client_name, c.status AS client_status, c.allowed_scopes FROM oauth_grant g LEFT JOIN gatehouse_user u ON u.id = g.user_id LEFT JOIN oauth_client c ON c.id = g.client_id`,
       where,
       order: ['g.created_at', 'g.id'],
       after,
@@ -101,6 +101,7 @@ interface RawGrant {
   user_status: 'active' | 'blocked' | null;
   client_name: string | null;
   client_status: 'active' | 'pending' | 'blocked' | null;
+  allowed_scopes: string | null;
 }
 
 function conditions({ user, client, provider, status }: GrantFilter): Statement[] {
@@ -125,7 +126,10 @@ function grantOf(raw: RawGrant): ListedGrant {
     user: { id: raw.user_id, name: raw.user_name, email: raw.user_email, status: raw.user_status },
     client: { id: raw.client_id, name: raw.client_name, status: raw.client_status },
     provider: raw.provider,
-    scopes: parseScope(`${raw.scope} ${raw.widened ?? ''}`),
+    scopes: withinLimit(
+      raw.allowed_scopes === null ? null : (JSON.parse(raw.allowed_scopes) as string[]),
+      parseScope(`${raw.scope} ${raw.widened ?? ''}`),
+    ),
     resource: raw.resource,
     redirectUri: raw.redirect_uri,
     status: statusOf(raw),

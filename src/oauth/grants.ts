@@ -9,8 +9,8 @@ import type { IdentityKey } from '../providers/contract.js';
 import { Consents } from './consents.js';
 import { GrantRow } from './grant.entity.js';
 
-/** The longest life of a connection, seconds: even one refreshed every day ends with a new sign-in. */
-export const GRANT_SECONDS = 365 * 86_400;
+/** A connection ends with its last token. Until it has one, it ends so many seconds after it was made: its client has not finished the sign-in. */
+const WITHOUT_TOKEN_SECONDS = 900;
 
 /** A connection to make. */
 export interface NewGrant {
@@ -60,7 +60,7 @@ export class Grants {
     // Sorts by time: Grants of one second are listed in the order they were made.
     const id = timeId(Date.now());
     const createdAt = now();
-    const expiresAt = createdAt + GRANT_SECONDS;
+    const expiresAt = createdAt + WITHOUT_TOKEN_SECONDS;
     const row = this.database.insert(GrantRow, {
       id,
       userId: grant.userId,

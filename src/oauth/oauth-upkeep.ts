@@ -10,8 +10,6 @@ import { Tokens } from './tokens.js';
 
 /** Rows go this many seconds after they are over: nodes' clocks differ. */
 const LATE = 60;
-/** A Grant that never got a Token was a sign-in that its client did not finish. */
-const GRANT_WITHOUT_TOKEN_SECONDS = 900;
 
 /** Last-used times, and the end of everything that is over. */
 @Injectable()
@@ -66,12 +64,6 @@ function jobs(): [string, (batch: number) => Statement][] {
       'grants',
       (batch) =>
         sql`DELETE FROM oauth_grant WHERE id IN (SELECT id FROM oauth_grant WHERE expires_at < ${over()} ORDER BY expires_at LIMIT ${batch})`,
-    ],
-    [
-      'grants without tokens',
-      (batch) =>
-        sql`DELETE FROM oauth_grant WHERE id IN (SELECT g.id FROM oauth_grant g LEFT JOIN oauth_token t ON t.grant_id = g.id
-          WHERE t.id_hash IS NULL AND g.revoked_at IS NULL AND g.created_at < ${over(GRANT_WITHOUT_TOKEN_SECONDS)} LIMIT ${batch})`,
     ],
     [
       'unused clients',

@@ -14,6 +14,7 @@ import { BrowserCookies } from './browser-cookies.js';
 import { Browsers } from './browsers.js';
 import { callbackController } from './callback.controller.js';
 import { CimdDocuments } from './cimd-documents.js';
+import { DocumentAdmission } from './document-admission.js';
 import { ClientList } from './client-list.js';
 import { ClientRemoval } from './client-removal.js';
 import { Clients } from './clients.js';
@@ -59,6 +60,7 @@ const stores: Provider[] = [
   Attempts,
   Browsers,
   CimdDocuments,
+  DocumentAdmission,
   ClientList,
   ClientRemoval,
   Clients,

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { Settings } from '../config/settings.js';
 import { Database } from '../persistence/database.js';
 import { sql } from '../persistence/statement.js';
-import { parseScope } from '../protocol/scope.js';
+import { scopesOfToken } from '../protocol/scope.js';
 import { isWellFormed, sha256 } from '../protocol/token.js';
 import type { Principal, TokenVerifier } from '../providers/contract.js';
 
@@ -18,6 +18,15 @@ interface Row {
   email: string | null;
   roles: string;
   allowed_scopes: string | null;
+}
+
+/** Of a token's payload. */
+interface TokenFacts {
+  readonly aud?: unknown;
+  readonly scope?: string;
+  readonly left_out?: string;
+  readonly clientId: string;
+  readonly jkt?: string;
 }
 
 /** Verifies the access tokens that we issued: one prepared statement, which also sees to it that Grant, User and Client are in good standing. */
@@ -48,16 +57,19 @@ export class OwnTokens implements TokenVerifier {
         WHERE t.id_hash = ${hash} AND t.kind = ${'AccessToken'}`,
     );
     if (!row || Number(row.expires_at) <= Date.now() / 1000) return null;
-    const facts = JSON.parse(row.payload) as { aud?: unknown; scope?: string; clientId: string; jkt?: string };
+    const facts = JSON.parse(row.payload) as TokenFacts;
     if (facts.aud !== resource) return null;
     return {
       key: `user:${row.user_id}`,
       user: { id: row.user_id, name: row.name ?? undefined, email: row.email ?? undefined },
       subject: row.user_id,
       client: facts.clientId,
-      // What the person added at a step-up link counts for every token of the Grant.
-      // What an administrator takes from the Client is taken from its living tokens too.
-      scopes: within(row.allowed_scopes, parseScope(`${facts.scope ?? ''} ${row.widened ?? ''}`)),
+      scopes: scopesOfToken({
+        scope: facts.scope,
+        widened: row.widened,
+        leftOut: facts.left_out,
+        limit: row.allowed_scopes === null ? null : (JSON.parse(row.allowed_scopes) as string[]),
+      }),
       roles: JSON.parse(row.roles) as string[],
       via: row.provider ?? this.id,
       identity:
@@ -68,10 +80,4 @@ export class OwnTokens implements TokenVerifier {
       jkt: facts.jkt,
     };
   }
-}
-
-function within(allowed: string | null, scopes: readonly string[]): string[] {
-  if (allowed === null) return [...scopes];
-  const limit = new Set(JSON.parse(allowed) as string[]);
-  return scopes.filter((scope) => scope === 'openid' || limit.has(scope));
 }

@@ -17,6 +17,12 @@ export interface FoundToken {
   readonly payload: Record<string, unknown>;
   /** Consumed longer ago than the leeway, or a code at all; undefined: usable. */
   readonly consumed: number | undefined;
+  /** Why its Client may not use it; null: it may. */
+  readonly suspended: 'pending' | 'blocked' | null;
+  /** What the person added to its Grant at a step-up link, space-separated; null: nothing. */
+  readonly widened: string | null;
+  /** What its Client may have at most; null: everything. */
+  readonly limit: readonly string[] | null;
 }
 
 /** The answer of a `/token` request, and what was asked: a retry must ask the same. */
@@ -34,6 +40,8 @@ export interface Exchange {
   readonly grantId: string;
   readonly inserts: readonly Statement[];
   readonly answer: StoredAnswer;
+  /** When the last of `inserts` ends, epoch seconds: the Grant ends with them. */
+  readonly until: number;
   readonly userId: string | null;
   readonly clientId: string | null;
   /** Address of the Client. */
@@ -42,7 +50,7 @@ export interface Exchange {
   readonly reference: string | null;
 }
 
-/** `replayed`: somebody else consumed it first. `dead`: its Grant is gone. */
+/** `replayed`: somebody else consumed it first. `dead`: its Grant is gone, or its Client suspended. */
 export type ExchangeResult = 'done' | 'replayed' | 'dead';
 
 interface Found {
@@ -50,6 +58,9 @@ interface Found {
   consumed_at: number | string | null;
   failures: number;
   now: number | string;
+  widened: string | null;
+  allowed_scopes: string | null;
+  client_status: 'active' | 'pending' | 'blocked' | null;
 }
 
 /** Codes, refresh tokens, access tokens and pushed requests: stored under their SHA-256 only. */
@@ -82,8 +93,10 @@ export class Tokens {
     const hash = sha256(value);
     const found = await this.database.row<Found>(
       this.database.dialect === 'postgres'
-        ? sql`SELECT payload, consumed_at, failures, CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS bigint) AS now FROM oauth_token WHERE id_hash = ${hash} AND kind = ${kind}`
-        : sql`SELECT payload, consumed_at, failures, unixepoch() AS now FROM oauth_token WHERE id_hash = ${hash} AND kind = ${kind}`,
+        ? sql`SELECT t.payload, t.consumed_at, t.failures, CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS bigint) AS now, g.widened, c.allowed_scopes, c.status AS client_status
+            FROM oauth_token t LEFT JOIN oauth_grant g ON g.id = t.grant_id LEFT JOIN oauth_client c ON c.id = t.client_id WHERE t.id_hash = ${hash} AND t.kind = ${kind}`
+        : sql`SELECT t.payload, t.consumed_at, t.failures, unixepoch() AS now, g.widened, c.allowed_scopes, c.status AS client_status
+            FROM oauth_token t LEFT JOIN oauth_grant g ON g.id = t.grant_id LEFT JOIN oauth_client c ON c.id = t.client_id WHERE t.id_hash = ${hash} AND t.kind = ${kind}`,
     );
     if (!found || found.failures >= MAX_WRONG_VERIFIERS) return null;
     const consumedAt = found.consumed_at === null ? null : Number(found.consumed_at);
@@ -91,19 +104,22 @@ export class Tokens {
     return {
       payload: JSON.parse(found.payload) as Record<string, unknown>,
       consumed: consumedAt === null || lenient ? undefined : consumedAt,
+      suspended: found.client_status === 'active' ? null : found.client_status,
+      widened: found.widened,
+      limit: found.allowed_scopes === null ? null : (JSON.parse(found.allowed_scopes) as string[]),
     };
   }
 
   /**
-   * Uses up a code or refresh token and stores what it gave, in one commit: the living Grant is locked first (the revoker locks it first too), then one
-   * conditional UPDATE decides who consumed the token, by the database's clock.
+   * Uses up a code or refresh token and stores what it gave, in one commit: the living Grant is written first (the revoker writes it first too), then one
+   * conditional UPDATE decides who consumed the token, by the database's clock. The Grant ends with its tokens, so it slides as they do.
    * @throws DatabaseUnavailable nothing was consumed
    */
   async exchange(exchange: Exchange): Promise<ExchangeResult> {
     const { grantId, value, kind } = exchange;
     const sealed = kind === 'RefreshToken' ? sealAnswer(value, exchange.answer) : null;
     const statements = [
-      expecting(1, this.#lockGrant(grantId)),
+      expecting(1, prolonged(grantId, exchange.until)),
       expecting(1, this.#consume(sha256(value), sealed)),
       ...exchange.inserts,
       this.events.record({
@@ -151,17 +167,17 @@ export class Tokens {
       : sql`UPDATE oauth_token SET answer = NULL WHERE answer IS NOT NULL AND consumed_at < unixepoch() - ${LEEWAY_SECONDS}`;
   }
 
-  #lockGrant(id: string): Statement {
-    return this.database.dialect === 'postgres'
-      ? sql`SELECT id FROM oauth_grant WHERE id = ${id} AND revoked_at IS NULL FOR SHARE`
-      : sql`SELECT id FROM oauth_grant WHERE id = ${id} AND revoked_at IS NULL`;
-  }
-
   #consume(hash: string, answer: string | null): Statement {
     return this.database.dialect === 'postgres'
       ? sql`UPDATE oauth_token SET consumed_at = CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS bigint), answer = ${answer} WHERE id_hash = ${hash} AND consumed_at IS NULL`
       : sql`UPDATE oauth_token SET consumed_at = unixepoch(), answer = ${answer} WHERE id_hash = ${hash} AND consumed_at IS NULL`;
   }
+}
+
+/** A statement that lets a living Grant of a Client in good standing end at `until`; it meets no row of any other. */
+function prolonged(id: string, until: number): Statement {
+  return sql`UPDATE oauth_grant SET expires_at = ${until} WHERE id = ${id} AND revoked_at IS NULL
+    AND client_id IN (SELECT id FROM oauth_client WHERE status = ${'active'})`;
 }
 
 /** Only who holds the old token can read the answer: the database has its hash alone. */

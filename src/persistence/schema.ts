@@ -6,6 +6,7 @@ import { Account1763856000500 } from '../../migrations/1763856000500-account.js'
 import { Flows1763856000700 } from '../../migrations/1763856000700-flows.js';
 import { Identities1763856000800 } from '../../migrations/1763856000800-identities.js';
 import { GrantReferences1763856000900 } from '../../migrations/1763856000900-grant-references.js';
+import { GrantEnds1763856001100 } from '../../migrations/1763856001100-grant-ends.js';
 import { PersonalTokenRow } from '../access/personal-token.entity.js';
 import { ProofIdRow } from '../access/proof-id.entity.js';
 import { RevocationRow } from '../access/revocation.entity.js';
@@ -61,4 +62,5 @@ export const migrations = [
   Flows1763856000700,
   Identities1763856000800,
   GrantReferences1763856000900,
+  GrantEnds1763856001100,
 ] as const;

@@ -156,7 +156,9 @@ export class AdminApi extends HeyApiClient {
     }
     
     /**
-     * Pre-register a client
+     * Pre-register a client, or admit one by its metadata document
+     *
+     * With `client_id`, the address of a client ID metadata document, the client is admitted as that document describes it, whatever GATEHOUSE_REGISTRATION says; the document is read at once. A client that is known already is 409: change its status.
      */
     public createClient<ThrowOnError extends boolean = false>(options: Options<CreateClientData, ThrowOnError>) {
         return (options.client ?? this.client).post<CreateClientResponses, CreateClientErrors, ThrowOnError>({

@@ -45,10 +45,23 @@ export type ClientPage = {
 };
 
 export type ClientWish = {
-    name: string;
-    redirect_uris: Array<string>;
+    /**
+     * Address of its metadata document, which says everything but scopes and note; otherwise the server chooses
+     */
+    client_id?: string;
+    /**
+     * Needed without client_id
+     */
+    name?: string;
+    /**
+     * Needed without client_id
+     */
+    redirect_uris?: Array<string>;
     scopes?: Array<string> | null;
     note?: string | null;
+    /**
+     * `none` when left out
+     */
     token_endpoint_auth_method?: 'none' | 'client_secret_basic' | 'client_secret_post' | 'private_key_jwt';
     /**
      * For private_key_jwt
@@ -951,6 +964,10 @@ export type CreateClientErrors = {
      * The token lacks the scope, or the person the role, `admin`
      */
     403: Problem;
+    /**
+     * It cannot be changed so
+     */
+    409: Problem;
     /**
      * The body is too large
      */

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Identities1763856000800 } from '../../migrations/1763856000800-identities.js';
+import { GrantEnds1763856001100 } from '../../migrations/1763856001100-grant-ends.js';
 import { readEnvironment } from '../../src/config/environment.js';
 import { Database } from '../../src/persistence/database.js';
 import { sql } from '../../src/persistence/statement.js';
@@ -90,6 +91,36 @@ describe.each(databases())('an installation that is brought up to date on $name'
 
     await downTo(Identities1763856000800);
     expect({ tokens: await tokens(), verdicts: await verdicts() }).toEqual(before);
+    await migrate(database.source);
+  });
+
+  it('Grants end with their last token, revoked ones stay as they are, and back again', async () => {
+    await database.commit([sql`DELETE FROM oauth_grant`]);
+    await downTo(GrantEnds1763856001100);
+    const year = 365 * 86_400;
+    const grant = (id: string, revokedAt: number | null = null) =>
+      sql`INSERT INTO oauth_grant (id, user_id, client_id, scope, resource, payload, created_at, expires_at, revoked_at)
+        VALUES (${id}, 'u', 'c', 'mcp', 'r', '{}', 1000, ${1000 + year}, ${revokedAt})`;
+    const token = (id: string, ofGrant: string, of: string, expiresAt: number) =>
+      sql`INSERT INTO oauth_token (id_hash, kind, grant_id, failures, expires_at, payload)
+        VALUES (${id}, ${of}, ${ofGrant}, 0, ${expiresAt}, '{}')`;
+    await database.commit([
+      grant('a-alive'),
+      token('1', 'a-alive', 'RefreshToken', 5000),
+      token('2', 'a-alive', 'RefreshToken', 9000),
+      token('3', 'a-alive', 'AccessToken', 6000),
+      grant('b-code-only'),
+      token('4', 'b-code-only', 'AuthorizationCode', 1060),
+      grant('c-revoked', 2000),
+    ]);
+    const ends = async () =>
+      (await database.rows<{ expires_at: number | string }>(sql`SELECT expires_at FROM oauth_grant ORDER BY id`)).map(
+        (row) => Number(row.expires_at),
+      );
+    await migrate(database.source);
+    expect(await ends()).toEqual([9000, 1900, 1000 + year]);
+    await downTo(GrantEnds1763856001100);
+    expect(await ends()).toEqual([1000 + year, 1000 + year, 1000 + year]);
     await migrate(database.source);
   });
 });

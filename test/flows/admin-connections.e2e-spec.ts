@@ -118,7 +118,7 @@ describe.each(databases())('clients and Grants in the admin API, on $name', (kin
     expect(await calls(accessToken)).toBe(200);
     expect((await change(client.id, { status: 'blocked' })).status).toBe('blocked');
     expect(await calls(accessToken)).toBe(401);
-    expect((await client.refresh(refreshToken)).status).toBe(401);
+    expect((await client.refresh(refreshToken)).body.error).toBe('invalid_grant');
     expect((await change(client.id, { status: 'active' })).status).toBe('active');
     expect(await statusOf(admin.removeClient({ path: { id: client.id } }))).toBe(204);
     expect(await calls(accessToken)).toBe(401);

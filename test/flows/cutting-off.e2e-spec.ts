@@ -84,7 +84,7 @@ describe.each(databases())('blocking people and clients, two nodes on one $name 
     expect(await here(first.accessToken)).toBe(401);
     await other.app.get(Revocations).poll();
     expect(await there(first.accessToken)).toBe(401);
-    expect((await client.refresh(first.refreshToken)).body.error).toBe('invalid_client');
+    expect((await client.refresh(first.refreshToken)).body.error).toBe('invalid_grant');
 
     const found = await grantsOf(client, 'suspended');
     expect(found).toHaveLength(1);

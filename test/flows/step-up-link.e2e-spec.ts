@@ -88,6 +88,35 @@ describe.each(databases())('GATEHOUSE_STEP_UP=link on $name', (kind) => {
     expect(event).toMatchObject({ outcome: 'ok', clientId: client.id, detail: { scopes: ['notes:read'] } });
   });
 
+  it('S2, S4: after it was widened a Grant is named with its scopes at /token and /introspect, and a refresh may still ask for less', async () => {
+    const client = await TestClient.register(house.gatehouse.url, { client_name: 'Widened' });
+    const asked = { parameters: { scope: 'mcp notes:read notes:write' }, ticked: [] };
+    const { answer, accessToken, refreshToken, browser } = await signIn(client, asked);
+    expect(answer.body.scope).toBe('mcp');
+    await browser.open((await linkIn(await call(accessToken, 'readNote')))!);
+    await browser.press('provider=github');
+    await browser.press('decision=allow');
+    const scopeOf = async (token: string): Promise<unknown> => {
+      const form = new URLSearchParams({ token, client_id: client.id });
+      const told = await fetch(`${house.gatehouse.url}/introspect`, { method: 'POST', body: form });
+      return ((await told.json()) as { scope?: unknown }).scope;
+    };
+    expect(await scopeOf(accessToken)).toBe('mcp notes:read');
+    expect(await scopeOf(refreshToken)).toBe('mcp notes:read');
+    const wide = await client.refresh(refreshToken);
+    expect(wide.body.scope).toBe('mcp notes:read');
+    const less = await client.refresh(wide.body.refresh_token!, { scope: 'mcp' });
+    expect(less.body.scope).toBe('mcp');
+    expect(await scopeOf(less.body.access_token!)).toBe('mcp');
+    expect(await linkIn(await call(less.body.access_token!, 'readNote'))).not.toBeNull();
+    const named = await client.refresh(less.body.refresh_token!, { scope: 'mcp notes:read' });
+    expect([named.status, named.body.scope]).toEqual([200, 'mcp notes:read']);
+    expect(await (await call(named.body.access_token!, 'readNote')).text()).toContain('the note');
+    expect((await client.refresh(named.body.refresh_token!, { scope: 'notes:write' })).body.error).toBe(
+      'invalid_scope',
+    );
+  });
+
   it('the next sign-in of that Client asks for nothing that was allowed at the link', async () => {
     const client = await TestClient.register(house.gatehouse.url, { client_name: 'Remembered' });
     const { accessToken, browser } = await signIn(client);

@@ -5,7 +5,12 @@ import { DatabaseUnavailable } from '../../persistence/faults.js';
 import { isLoopback } from '../../protocol/redirect-uri.js';
 import { Clients } from '../clients.js';
 import { errorPage, expiredPage, returnPage } from '../pages/error.page.js';
-import { blockedClientPage, documentPage, unknownClientPage } from '../pages/client-refused.page.js';
+import {
+  blockedClientPage,
+  documentPage,
+  notAdmittedClientPage,
+  unknownClientPage,
+} from '../pages/client-refused.page.js';
 import { pageHeaders, type Page } from '../pages/layout.js';
 import { newReference } from '../pages/reference.js';
 import { detailOf } from './refusals.js';
@@ -131,6 +136,10 @@ export class AuthorizeErrors {
       });
     if (check === 'client-blocked') return blockedClientPage(reference);
     if (check?.startsWith('document-')) return documentPage(reference);
+    if (check === 'registration-closed') {
+      const asked = ctx.oidc?.params?.['client_id'] ?? ctx.query['client_id'];
+      return notAdmittedClientPage({ clientId: typeof asked === 'string' ? asked : '', reference });
+    }
     if (out.error === 'invalid_client') return { ...unknownClientPage(reference), status: 400 };
     if (error.name === 'SessionNotFound') return expiredPage(reference);
     const { status } = ctx;

@@ -4,9 +4,10 @@ import type { Settings } from '../../config/settings.js';
 import type { IdentityKey } from '../../providers/contract.js';
 import { ASSERTION_ALGORITHMS, AUTH_METHODS } from '../../protocol/client-metadata.js';
 import { engineCookieNames } from '../browser-cookies.js';
-import { GRANT_SECONDS } from '../grants.js';
 import { gatehousePolicy } from './interaction-policy.js';
-import { adapterFor, type EngineStores } from './adapter.js';
+import { adapterFor } from './adapter.js';
+import type { EngineStores } from './model-adapter.js';
+import { WITHHELD } from './request-fixes.js';
 
 /** Seconds that the engine's things live. */
 const LIFE = { code: 60, interaction: 600, browser: 14 * 86_400, idToken: 600, pushedRequest: 90 } as const;
@@ -57,6 +58,7 @@ export function configurationOf(house: EngineHouse, keys: { jwks: JWKS; cookies:
     clientAuthMethods: [...AUTH_METHODS],
     responseTypes: ['code'],
     scopes: ['openid'],
+    extraParams: { [WITHHELD]: refuseWithheld },
     claims: { openid: ['sub', 'name', 'email', 'email_verified'] },
     pkce: { required: () => true },
     enabledJWA: {
@@ -84,7 +86,7 @@ export function configurationOf(house: EngineHouse, keys: { jwks: JWKS; cookies:
       AuthorizationCode: LIFE.code,
       AccessToken: settings.values.accessTokenTtl,
       RefreshToken: settings.values.refreshTokenTtl,
-      Grant: GRANT_SECONDS,
+      Grant: settings.values.refreshTokenTtl,
       Interaction: LIFE.interaction,
       Session: LIFE.browser,
       IdToken: LIFE.idToken,
@@ -92,6 +94,13 @@ export function configurationOf(house: EngineHouse, keys: { jwks: JWKS; cookies:
     },
     features: featuresOf(house),
   };
+}
+
+/** Runs when client and redirect URI are known to be right, so that the error may go where the others go. */
+function refuseWithheld(_: KoaContextWithOIDC, withheld: string | undefined): void {
+  if (withheld === undefined) return;
+  const those = withheld.split(' ').length > 1 ? 'any of these scopes' : 'this scope';
+  throw new errors.InvalidScope(`an administrator does not allow this client ${those}: ${withheld}`, withheld);
 }
 
 function featuresOf(house: EngineHouse): NonNullable<Configuration['features']> {

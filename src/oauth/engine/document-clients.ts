@@ -53,14 +53,13 @@ export class DocumentClients {
   /** Before the engine fetches: may this id be an address at all, and are unknown Clients welcome? */
   async mayFetch(ctx: KoaContextWithOIDC, id: string): Promise<boolean> {
     if (!isDocumentUrl(id) || new URL(id).origin === this.settings.publicUrl) return false;
-    if (this.settings.values.registration === 'closed' && (await this.clients.find(id))?.status !== 'active')
-      return false;
+    if (this.settings.values.registration === 'closed' && !(await this.clients.find(id))) return false;
     if (!this.#wanted.has(id)) this.#wanted.set(id, { reading: null });
     this.#asked.add(ctx);
     return true;
   }
 
-  /** Once it has the document: notes the Client; a blocked one is refused. */
+  /** Once it has the document: notes the Client; a blocked one begins no sign-in. */
   async mayUse(ctx: KoaContextWithOIDC, id: string, metadata: unknown): Promise<boolean> {
     const reading = this.#asked.has(ctx) ? this.#wanted.get(id)?.reading : null;
     if (!this.#readings.has(ctx)) this.#readings.set(ctx, reading ?? { host: new URL(id).host, from: 'cache', ms: 0 });
@@ -68,7 +67,8 @@ export class DocumentClients {
     if (isFault(read)) return false;
     const known = await this.clients.find(id);
     if (!known && this.settings.values.registration === 'closed') return false;
-    return (await this.clients.recordDocument(id, read)).status !== 'blocked';
+    const { status } = await this.clients.recordDocument(id, read);
+    return status !== 'blocked' || !ctx.path.startsWith('/authorize');
   }
 
   /** @throws UpstreamUnavailable for keys that were never read, DocumentUnavailable for documents */

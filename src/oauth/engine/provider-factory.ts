@@ -13,7 +13,7 @@ import { Grants } from '../grants.js';
 import { Interactions } from '../interactions.js';
 import { ResourceScopes } from '../resource-scopes.js';
 import { Tokens } from '../tokens.js';
-import type { EngineStores } from './adapter.js';
+import type { EngineStores } from './model-adapter.js';
 import { AuthorizeErrors } from './authorize-errors.js';
 import { configurationOf } from './configuration.js';
 import { DocumentClients } from './document-clients.js';
@@ -53,7 +53,8 @@ export class ProviderFactory {
     @Inject(SignInTraces) private readonly traces: SignInTraces,
   ) {
     const callerAddress = (): string | undefined => Provider.ctx && addresses.of(Provider.ctx.req);
-    this.#stores = { database, clients, grants, tokens, browsers, interactions, proofIds, callerAddress };
+    const endpoint = (): string | undefined => Provider.ctx?.path;
+    this.#stores = { database, clients, grants, tokens, browsers, interactions, proofIds, callerAddress, endpoint };
   }
 
   /** A Provider that signs with these keys: it fixes them at construction. */

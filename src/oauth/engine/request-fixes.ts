@@ -12,6 +12,8 @@ export interface KnownScopes {
 /** Parameters that mean something only with `openid`; some clients send a `nonce` all the same. */
 const OPENID_ONLY = ['nonce', 'max_age', 'claims', 'acr_values', 'id_token_hint'];
 const PROMPTS = ['none', 'login', 'consent'];
+/** Tells the engine that the Client may have nothing of what it asks for, and what that is: its answer is `invalid_scope`. */
+export const WITHHELD = 'gatehouse_withheld';
 /** Makes the engine answer `invalid_target`: no resource has this name. */
 const NO_RESOURCE = 'urn:gatehouse:no-such-resource';
 
@@ -26,17 +28,19 @@ export function fixAuthorizationRequest(
   resources: Resources,
 ): URLSearchParams {
   const fixed = new URLSearchParams(asked);
+  fixed.delete(WITHHELD);
   // A pushed request was put right when it was pushed.
   if (fixed.has('request_uri')) return fixed;
   const resource = targetOf(fixed.getAll('resource'), resources);
   fixed.set('resource', resource);
   if (fixed.getAll('scope').length < 2) {
     const admin = resource === resources.adminUrl;
-    const scopes = askedScopes(
-      fixed.get('scope') ?? undefined,
-      within(known.limit ?? null, admin ? { names: ['admin'], defaults: ['admin'] } : known),
-    );
+    const { scopes, withheld } = askedScopes(fixed.get('scope') ?? undefined, {
+      ...(admin ? { names: ['admin'], defaults: ['admin'] } : known),
+      limit: known.limit ?? null,
+    });
     fixed.set('scope', scopes.join(' '));
+    if (withheld.length > 0) fixed.set(WITHHELD, withheld.join(' '));
     if (!scopes.includes('openid')) for (const name of OPENID_ONLY) fixed.delete(name);
   }
   const prompt = fixed.getAll('prompt');
@@ -92,12 +96,6 @@ function subjectOf(assertion: string | null): string | null {
   } catch {
     return null;
   }
-}
-
-function within(limit: readonly string[] | null, { names, defaults }: KnownScopes): KnownScopes {
-  if (limit === null) return { names, defaults };
-  const allowed = (scope: string): boolean => limit.includes(scope);
-  return { names: names.filter(allowed), defaults: defaults.filter(allowed) };
 }
 
 function targetOf(named: readonly string[], resources: Resources): string {

@@ -102,8 +102,15 @@ export class SignInTraces {
       const block = await this.log.latest({ type: 'client.blocked', client: clientId });
       return { step: 'authorize', check: 'client-blocked', detail: { ...detail, ...block } };
     }
-    if (!isDocumentUrl(clientId)) return { step: 'authorize', check: checkOfAuthorization(error), detail };
     const { clientIdDocuments, registration } = this.settings.values;
+    const closed = registration === 'closed' && !client;
+    if (closed && (clientIdDocuments || !isDocumentUrl(clientId)))
+      return {
+        step: 'authorize',
+        check: 'registration-closed',
+        detail: { why: 'no administrator has made this client' },
+      };
+    if (!isDocumentUrl(clientId)) return { step: 'authorize', check: checkOfAuthorization(error), detail };
     if (!clientIdDocuments) return { step: 'document', check: 'documents-off', detail };
     const { host } = new URL(clientId);
     for (let cause: unknown = error; cause instanceof Error; cause = cause.cause)
@@ -111,7 +118,6 @@ export class SignInTraces {
         const { fault, ms } = cause;
         return { step: 'document', check: fault.check, detail: { host, ms, why: fault.why } };
       }
-    const check = registration === 'closed' ? 'registration-closed' : 'document-invalid';
-    return { step: 'document', check, detail: { host, ...detail } };
+    return { step: 'document', check: 'document-invalid', detail: { host, ...detail } };
   }
 }

@@ -5,6 +5,7 @@ import { CallerAddresses } from '../../access/caller-address.js';
 import { Settings } from '../../config/settings.js';
 import { Database } from '../../persistence/database.js';
 import { DatabaseUnavailable } from '../../persistence/faults.js';
+import { parseScope, withinLimit } from '../../protocol/scope.js';
 import { UpstreamUnavailable } from '../../providers/contract.js';
 import { Admission } from '../admission.js';
 import { Grants } from '../grants.js';
@@ -58,7 +59,8 @@ export class TokenRequests {
   /** A wrong PKCE verifier counts against its code. */
   async #noteRefused(ctx: KoaContextWithOIDC, unit: TokenUnit): Promise<void> {
     if (!unit.refusal) return;
-    const check = checkOfToken(unit.refusal);
+    if (unit.suspended !== null) tellSuspended(ctx);
+    const check = unit.suspended === null ? checkOfToken(unit.refusal) : (`client-${unit.suspended}` as const);
     const code = ctx.oidc.params?.['code'];
     if (check === 'pkce' && typeof code === 'string')
       await this.database.commit([this.tokens.countWrongVerifier(code)]);
@@ -73,7 +75,7 @@ export class TokenRequests {
       if (wait !== null) return answerTooMany(ctx, wait);
     }
     const answer: StoredAnswer = {
-      body: ctx.body,
+      body: withScopesOf(unit, ctx.body),
       scope: text(ctx.oidc.params?.['scope']),
       resource: text(ctx.oidc.params?.['resource']),
     };
@@ -82,6 +84,7 @@ export class TokenRequests {
       grantId,
       inserts: unit.inserts,
       answer,
+      until: unit.until,
       userId: unit.userId,
       clientId: unit.clientId,
       ip: this.addresses.of(ctx.req),
@@ -91,6 +94,7 @@ export class TokenRequests {
     const result = await this.tokens.exchange(exchange);
     if (result === 'dead') return answerInvalidGrant(ctx);
     if (result === 'replayed') return this.#answerReplay(ctx, exchange);
+    ctx.body = answer.body;
     if (consumed.kind === 'AuthorizationCode') this.traces.redeemed(grantId);
   }
 
@@ -122,6 +126,22 @@ function answerTooMany(ctx: KoaContextWithOIDC, wait: number): void {
   ctx.status = 429;
   ctx.set('Retry-After', String(wait));
   ctx.body = { error: 'temporarily_unavailable', error_description: 'too many token requests; try again later' };
+}
+
+/**
+ * An administrator blocked the Client, or set it back to waiting: `invalid_grant`, so that it signs in again and the person reads why, but keeps its
+ * registration, which `invalid_client` would make SDKs throw away. Nothing was consumed: let in again, it goes on with what it has.
+ */
+function tellSuspended(ctx: KoaContextWithOIDC): void {
+  ctx.body = { error: 'invalid_grant', error_description: 'an administrator has suspended this client' };
+}
+
+/** What `/token` says that the new token may do: what is withheld from its Client it may not, until an administrator gives it back. */
+function withScopesOf({ limit }: TokenUnit, body: unknown): unknown {
+  const { scope } = body as { scope?: unknown };
+  return typeof scope === 'string'
+    ? { ...(body as object), scope: withinLimit(limit, parseScope(scope)).join(' ') }
+    : body;
 }
 
 function answerInvalidGrant(ctx: KoaContextWithOIDC): void {

@@ -17,6 +17,14 @@ export class TokenUnit {
   clientId: string | null = null;
   /** Of the sign-in that made the Grant; null: unknown. */
   reference: string | null = null;
+  /** Why the Client of what was presented may not use it; null: it may. */
+  suspended: 'pending' | 'blocked' | null = null;
+  /** What the person added to its Grant, space-separated; null: nothing. */
+  widened: string | null = null;
+  /** What its Client may have at most; null: everything. */
+  limit: readonly string[] | null = null;
+  /** When the last of the new tokens ends, epoch seconds. */
+  until = 0;
   /** What the engine refused the request for. */
   refusal: Error | null = null;
 }

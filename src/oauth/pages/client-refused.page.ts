@@ -1,6 +1,7 @@
 import { errorPage } from './error.page.js';
 import { html } from './html.js';
 import type { Page } from './layout.js';
+import { isDocumentUrl } from '../../protocol/client-metadata.js';
 
 /** The application presented an id that this server does not know (real-clients R3): how to make each known client register anew. */
 export function unknownClientPage(reference: string): Page {
@@ -48,6 +49,27 @@ export function documentPage(reference: string): Page {
     title: 'This application could not be recognised',
     what: 'Applications of this kind publish a description of themselves. This server could not read it, or it is not valid.',
     remedy: 'Try again in a minute. If it happens again, give the reference below to whoever runs this server.',
+    reference,
+  });
+}
+
+/** Ids that are longer are shown up to this length. */
+const SHOWN_ID = 300;
+
+/** Registration is closed, and no administrator has made this application: it cannot register anew by itself, so nothing else would help. */
+export function notAdmittedClientPage({ clientId, reference }: { clientId: string; reference: string }): Page {
+  const shown = clientId.slice(0, SHOWN_ID);
+  return errorPage({
+    status: 400,
+    title: 'This application is not admitted here',
+    what: html`Only applications that an administrator has admitted may connect to this server. Yours, which calls
+      itself <code>${shown}</code>, is not one of them.`,
+    remedy: isDocumentUrl(clientId)
+      ? html`<p>Ask whoever runs this server to admit <code>${shown}</code>. Then connect again.</p>`
+      : html`<p>
+          Ask whoever runs this server to register your application, and give it the client id that they get. An
+          application that was registered here before must forget that registration first.
+        </p>`,
     reference,
   });
 }
