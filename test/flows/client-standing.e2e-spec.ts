@@ -321,6 +321,24 @@ describe.each(databases())('registration closed, on $name', (kind) => {
     expect(readable(page)).toContain('An administrator has blocked');
   });
 
+  it('with documents off nothing is offered, nothing can be admitted, and nobody is advised to register', async () => {
+    const place = await kind.create();
+    const without = await House.start(place, {
+      GATEHOUSE_REGISTRATION: 'closed',
+      GATEHOUSE_CLIENT_ID_DOCUMENTS: 'off',
+    });
+    try {
+      const metadata = await (await fetch(`${without.url}/.well-known/oauth-authorization-server`)).json();
+      expect(metadata).not.toHaveProperty('client_id_metadata_document_supported');
+      const { problem } = await refusal(without.admin.createClient({ body: { client_id: id } }));
+      expect(problem).toMatchObject({ status: 409, detail: expect.stringContaining('CLIENT_ID_DOCUMENTS is off') });
+      const page = await new Browser([]).open(TestClient.known(without.url, id).authorizeUrl());
+      expect(readable(page)).toContain('This application is not admitted here');
+    } finally {
+      await without.close();
+    }
+  });
+
   it.each([
     [{ client_id: 'https://nobody.example/client.json' }, 'body.client_id'],
     [{ client_id: 'http://docs.example/client.json' }, 'body.client_id'],

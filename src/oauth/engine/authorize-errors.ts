@@ -136,7 +136,8 @@ export class AuthorizeErrors {
       });
     if (check === 'client-blocked') return blockedClientPage(reference);
     if (check?.startsWith('document-')) return documentPage(reference);
-    if (check === 'registration-closed') {
+    const mayRegister = this.settings.values.registration !== 'closed';
+    if (check === 'registration-closed' || (check === 'documents-off' && !mayRegister)) {
       const asked = ctx.oidc?.params?.['client_id'] ?? ctx.query['client_id'];
       return notAdmittedClientPage({ clientId: typeof asked === 'string' ? asked : '', reference });
     }
