@@ -101,6 +101,15 @@ export class PersonalTokens implements TokenVerifier {
     return this.database.repository(PersonalTokenRow).find({ order: { id: 'ASC' } });
   }
 
+  /** Of each token of a person that still works: its scopes. */
+  async livingScopes(userId: string): Promise<(readonly string[])[]> {
+    const rows = await this.database.repository(PersonalTokenRow).findBy({ userId });
+    const now = Math.floor(Date.now() / 1000);
+    return rows
+      .filter(({ revokedAt, expiresAt }) => revokedAt === null && (expiresAt === null || expiresAt > now))
+      .map(({ scopes }) => scopes);
+  }
+
   /** No token was ever made here. */
   async isEmpty(): Promise<boolean> {
     return (await this.database.row(sql`SELECT id FROM personal_token LIMIT 1`)) === null;

@@ -74,6 +74,8 @@ export class AccountSignInController {
         subject: id,
         clientId: null,
         scopes: [],
+        // Nobody knows yet whose sign-in it is: what their connections need is asked for when they are back.
+        upstreamScopes: [],
         continueAt: `/account/sign-in/${id}`,
         againAt: next,
         chooseAccount: another !== undefined,

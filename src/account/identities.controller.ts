@@ -11,6 +11,7 @@ import { PageFilter } from '../oauth/pages/page.filter.js';
 import { referenceOf } from '../oauth/pages/reference.js';
 import { sendOn, sendPage } from '../oauth/pages/send-page.js';
 import { SignIn } from '../oauth/sign-in.js';
+import { UpstreamAsks } from '../oauth/upstream-asks.js';
 import { UpstreamFarewells } from '../oauth/upstream-farewells.js';
 import { UpstreamTokenVault } from '../oauth/upstream-token-vault.js';
 import { Database } from '../persistence/database.js';
@@ -37,6 +38,7 @@ export class IdentitiesController {
     @Inject(Grants) private readonly grants: Grants,
     @Inject(Browsers) private readonly browsers: Browsers,
     @Inject(AccountSignIns) private readonly signIns: AccountSignIns,
+    @Inject(UpstreamAsks) private readonly upstreamAsks: UpstreamAsks,
     @Inject(UpstreamTokenVault) private readonly vault: UpstreamTokenVault,
     @Inject(UpstreamFarewells) private readonly farewells: UpstreamFarewells,
     @Inject(Database) private readonly database: Database,
@@ -58,6 +60,7 @@ export class IdentitiesController {
         subject: id,
         clientId: null,
         scopes: [],
+        upstreamScopes: await this.upstreamAsks.ofPerson(signedIn.user.id, { provider }),
         continueAt: `/account/link/${id}`,
         againAt: '/account',
         linkTo: signedIn.user.id,

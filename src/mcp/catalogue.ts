@@ -100,7 +100,7 @@ export class Catalogue implements OnModuleInit {
     const entry: Entry = {
       name,
       origin,
-      run: this.handlers.of(host, method),
+      run: this.handlers.of(host, method, options.upstream),
       ...(options.scopes && options.scopes.length > 0 ? { scopes: options.scopes } : {}),
       ...(options.roles && options.roles.length > 0 ? { roles: options.roles } : {}),
     };

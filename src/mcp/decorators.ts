@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import type { Type } from '@nestjs/common';
 import type {
   Annotations,
   CacheHint,
@@ -30,7 +31,10 @@ interface Described extends Gate {
   /** For people, where `name` is for machines. */
   readonly title?: string;
   readonly icons?: Icon[];
-  /** Scopes of upstreams that it needs, by provider id; asked for when a person signs in with that provider. */
+  /**
+   * Scopes of upstreams that it needs, by provider id: asked for when a person signs in with that provider for something that opens it. Without them it
+   * does not run, and the model is told which permission is missing.
+   */
   readonly upstream?: Readonly<Record<string, readonly string[]>>;
   readonly meta?: Readonly<Record<string, unknown>>;
 }
@@ -144,6 +148,14 @@ export function Call(): ParameterDecorator {
 /** A fresh upstream token of the calling person (`UpstreamToken`), by provider id. */
 export function Upstream(provider: string): ParameterDecorator {
   return parameter(ParameterType.upstream, provider);
+}
+
+/** Ids that `@Upstream()` names among the parameters of a method. */
+export function injectedUpstreams(type: Type, method: string): string[] {
+  const parameters = (Reflect.getMetadata(PARAMETERS, type, method) ?? {}) as Record<string, { data?: string }>;
+  return Object.entries(parameters)
+    .filter(([key]) => key.startsWith(`${ParameterType.upstream}:`))
+    .map(([, { data }]) => String(data));
 }
 
 /** Declares scopes with the words of the consent page and what they imply; on a module or a provider class. */

@@ -1,18 +1,10 @@
-import { Inject, Injectable, Optional, type Type } from '@nestjs/common';
+import { Injectable, type Type } from '@nestjs/common';
 import { ContextIdFactory, ExternalContextCreator, ModuleRef, ModulesContainer } from '@nestjs/core';
 import type { InstanceWrapper } from '@nestjs/core/injector/instance-wrapper.js';
-import { UpstreamUnavailable } from '../providers/contract.js';
-import {
-  UPSTREAM_TOKENS,
-  UpstreamNotEnabled,
-  UpstreamReconnectNeeded,
-  UpstreamRefused,
-  type UpstreamToken,
-  type UpstreamTokenSource,
-} from '../providers/upstream-tokens.js';
+import { UpstreamRefused } from '../providers/upstream-tokens.js';
 import type { McpCall } from './call.js';
-import { PARAMETERS, ParameterType } from './decorators.js';
-import { ToolError } from './tool-error.js';
+import { injectedUpstreams, PARAMETERS, ParameterType } from './decorators.js';
+import { type DeclaredUpstreams, UpstreamAccess } from './upstream-access.js';
 
 /** Runs a decorated method with Nest's guards, interceptors, pipes and filters around it. */
 export type Handler = (input: unknown, call: McpCall) => Promise<unknown>;
@@ -21,6 +13,13 @@ export type Handler = (input: unknown, call: McpCall) => Promise<unknown>;
 export interface HandlerHost {
   readonly type: Type<Record<string, (...args: unknown[]) => unknown>>;
   readonly wrapper: InstanceWrapper<Record<string, (...args: unknown[]) => unknown>>;
+}
+
+/** A method, and the upstream scopes it declared. */
+interface Target {
+  readonly host: HandlerHost;
+  readonly method: string;
+  readonly upstream: DeclaredUpstreams;
 }
 
 type Instance = Record<string, (...args: unknown[]) => unknown>;
@@ -35,7 +34,7 @@ export class Handlers {
     private readonly creator: ExternalContextCreator,
     private readonly modules: ModulesContainer,
     private readonly moduleRef: ModuleRef,
-    @Optional() @Inject(UPSTREAM_TOKENS) private readonly upstream?: UpstreamTokenSource,
+    private readonly upstream: UpstreamAccess,
   ) {}
 
   /** The class behind a provider; null for values and aliases without one. */
@@ -52,45 +51,40 @@ export class Handlers {
     return [...this.modules.values()].map(({ metatype }) => metatype);
   }
 
-  /** The handler for one method. */
-  of(host: HandlerHost, method: string): Handler {
-    const run = this.#plain(host, method);
+  /** The handler for one method; it does not run for a person whose upstream tokens lack what it declares. */
+  of(host: HandlerHost, method: string, upstream: DeclaredUpstreams = {}): Handler {
+    const run = this.#plain({ host, method, upstream });
+    // What is injected is looked at then, after the guards.
+    const injected = injectedUpstreams(host.type, method);
+    const others = Object.entries(upstream).filter(([provider]) => !injected.includes(provider));
     return async (input, call) => {
       try {
+        for (const [provider, scopes] of others) await this.upstream.token(call, provider, scopes);
         return await run(input, call);
       } catch (error) {
         if (!(error instanceof UpstreamRefused)) throw error;
-        return this.#renew(call, error);
+        return this.upstream.renew(call, error);
       }
     };
   }
 
-  /** Tells the upstream's refusal on, and the model what to do now. */
-  async #renew(call: McpCall, refusal: UpstreamRefused): Promise<never> {
-    const { token } = refusal;
-    await this.upstream?.refused(call.principal, token);
-    await this.#upstreamToken(call, token.provider);
-    throw new ToolError(`The access to ${token.provider} had ended and was renewed: repeat the call`, {
-      cause: refusal,
-    });
-  }
-
-  #plain(host: HandlerHost, method: string): Handler {
+  #plain(target: Target): Handler {
+    const { host } = target;
     if (host.wrapper.isDependencyTreeStatic()) {
-      const run = this.#around(host.wrapper.instance, method);
+      const run = this.#around(host.wrapper.instance, target);
       return (input, call) => run(input, call);
     }
     return async (input, call) => {
       const contextId = ContextIdFactory.create();
       this.moduleRef.registerRequestByContextId(call, contextId);
       const instance = await this.moduleRef.resolve<Instance>(host.wrapper.token as Type, contextId, { strict: false });
-      return this.#around(instance, method, contextId, host.wrapper.id)(input, call);
+      return this.#around(instance, target, contextId, host.wrapper.id)(input, call);
     };
   }
 
   #around(
     instance: Instance,
-    method: string,
+    { method, upstream }: Target,
     ...scope: [contextId?: ReturnType<typeof ContextIdFactory.create>, inquirerId?: string]
   ): Handler {
     const all = { guards: true, interceptors: true, filters: true };
@@ -99,7 +93,10 @@ export class Handlers {
       instance[method]!,
       method,
       PARAMETERS,
-      { exchangeKeyForValue: (type, data, args) => this.#value(type, data, args as [unknown, McpCall]) },
+      {
+        exchangeKeyForValue: (type, data, args) =>
+          this.#value(type, data, { args: args as [unknown, McpCall], upstream }),
+      },
       scope[0],
       scope[1],
       all,
@@ -107,29 +104,20 @@ export class Handlers {
     );
   }
 
-  #value(type: number, data: unknown, [input, call]: [unknown, McpCall]): unknown {
+  #value(
+    type: number,
+    data: unknown,
+    { args: [input, call], upstream }: { args: [unknown, McpCall]; upstream: DeclaredUpstreams },
+  ): unknown {
     switch (type) {
       case ParameterType.caller:
         return call.principal;
       case ParameterType.call:
         return call;
       case ParameterType.upstream:
-        return this.#upstreamToken(call, String(data));
+        return this.upstream.token(call, String(data), upstream[String(data)]);
       default:
         return input;
-    }
-  }
-
-  async #upstreamToken(call: McpCall, provider: string): Promise<UpstreamToken> {
-    try {
-      if (!this.upstream) throw new UpstreamNotEnabled(provider);
-      return await this.upstream.tokenFor(call.principal, provider);
-    } catch (cause) {
-      if (cause instanceof UpstreamReconnectNeeded || cause instanceof UpstreamNotEnabled)
-        throw new ToolError(cause.message, { cause });
-      if (cause instanceof UpstreamUnavailable)
-        throw new ToolError(`${provider} cannot be reached now; try again in ${cause.retryAfter} seconds`, { cause });
-      throw cause;
     }
   }
 }

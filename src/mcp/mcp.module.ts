@@ -15,6 +15,7 @@ import { RequestStates } from './request-state.js';
 import { Servers } from './servers.js';
 import { Sessions } from './sessions.js';
 import { Streams } from './streams.js';
+import { UpstreamAccess } from './upstream-access.js';
 import { UpstreamNeeds } from './upstream-needs.js';
 
 /** The MCP endpoint and everything behind it. Global, so that tools can inject `Changes`. */
@@ -41,6 +42,7 @@ export class McpModule {
         Sessions,
         ShippedTools,
         Streams,
+        UpstreamAccess,
         UpstreamNeeds,
       ],
       exports: [Changes],

@@ -2,7 +2,7 @@ import { Inject, Injectable, Logger, type Type } from '@nestjs/common';
 import { closest, distance } from 'fastest-levenshtein';
 import { Providers } from '../providers/providers.js';
 import { UpstreamScopes } from '../providers/upstream-scopes.js';
-import { type HandlerDeclaration, PARAMETERS, ParameterType } from './decorators.js';
+import { type HandlerDeclaration, injectedUpstreams } from './decorators.js';
 
 /** Which upstreams handlers want tokens of, and whether they can be had here: providers come by the environment, tools do not. */
 @Injectable()
@@ -17,8 +17,8 @@ export class UpstreamNeeds {
   /** Declares the scopes a handler needs, and warns of each upstream it names that nobody can sign in with here. */
   declare(type: Type, method: string, { kind, options }: HandlerDeclaration): void {
     const wanted = Object.entries(options.upstream ?? {});
-    for (const [provider, scopes] of wanted) this.scopes.declare(provider, scopes);
-    const named = new Set([...wanted.map(([provider]) => provider), ...injectedInto(type, method)]);
+    for (const [provider, scopes] of wanted) this.scopes.declare(provider, scopes, options.scopes ?? []);
+    const named = new Set([...wanted.map(([provider]) => provider), ...injectedUpstreams(type, method)]);
     for (const provider of named)
       if (!this.providers.login(provider))
         this.#log.warn(
@@ -33,12 +33,4 @@ export class UpstreamNeeds {
     const isNear = distance(provider.toLowerCase(), nearest) <= Math.max(2, nearest.length / 3);
     return isNear ? `; did you mean "${nearest}"?` : ` (there are ${ids.join(', ')})`;
   }
-}
-
-/** Ids that `@Upstream()` names among the parameters of a method. */
-function injectedInto(type: Type, method: string): string[] {
-  const parameters = (Reflect.getMetadata(PARAMETERS, type, method) ?? {}) as Record<string, { data?: string }>;
-  return Object.entries(parameters)
-    .filter(([key]) => key.startsWith(`${ParameterType.upstream}:`))
-    .map(([, { data }]) => String(data));
 }

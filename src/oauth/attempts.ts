@@ -25,6 +25,10 @@ export interface Attempt {
   readonly clientId: string | null;
   /** Scopes that the person approved on the page; empty for the account page. */
   readonly scopes: readonly string[];
+  /** Permissions asked of the provider for tools, beyond those of its settings. */
+  readonly upstreamScopes: readonly string[];
+  /** How the walk ended before it was begun once more for further permissions: it stands when this one brings nothing. */
+  readonly before?: Outcome | undefined;
   /** Path to go on at after the upstream leg. */
   readonly continueAt: string;
   /** The User to whom the account page wants to add the identity: it is only proved then, and nobody is signed in. */
@@ -167,7 +171,10 @@ export class Attempts {
   }
 
   #read(row: Pick<AttemptRow, 'sealed'>): Attempt {
-    return JSON.parse(this.seals.open(row.sealed, 'attempt')) as Attempt;
+    return {
+      upstreamScopes: [],
+      ...(JSON.parse(this.seals.open(row.sealed, 'attempt')) as Partial<Attempt>),
+    } as Attempt;
   }
 }
 

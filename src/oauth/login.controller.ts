@@ -13,7 +13,7 @@ import { BrowserCookies } from './browser-cookies.js';
 import { Connections } from './connections.js';
 import { Engine } from './engine/engine.js';
 import { type AskedFor, SignInAsk } from './sign-in-ask.js';
-import { errorPage, finishingPage } from './pages/error.page.js';
+import { finishingPage, nothingChosenPage } from './pages/error.page.js';
 import { PAGE_ROUTE } from './pages/page-hooks.js';
 import { PageFilter } from './pages/page.filter.js';
 import { refusedPage } from './pages/refused.page.js';
@@ -95,11 +95,20 @@ export class LoginController {
     const { decision, provider, scope } = parsed.data;
     if (decision === 'deny' || decision === 'leave') return this.#deny(request, reply, ask);
     const scopes = this.asks.approved(ask, scope);
-    if (scopes.length === 0) return this.#nothingChosen(reply, ask);
+    if (scopes.length === 0) return sendPage(reply, nothingChosenPage(ask));
     if (provider !== undefined)
-      return this.#leaveFor(request, reply, { ask, provider, scopes, chooseAccount: another !== undefined });
-    if (decision === 'approve' && ask.person)
+      return this.#leaveFor(request, reply, {
+        ask,
+        provider,
+        scopes,
+        chooseAccount: another !== undefined || ask.person !== null,
+      });
+    if (decision === 'approve' && ask.person) {
+      const lacking = await this.asks.signInAgainAt(ask, scopes);
+      if (lacking !== null)
+        return this.#leaveFor(request, reply, { ask, provider: lacking, scopes, chooseAccount: false });
       return this.#connect(request, reply, ask, { userId: ask.person.id, identity: ask.person.identity, scopes });
+    }
     const { refused, reference, client } = ask;
     if (!refused) return sendOn(reply, ask.path);
     const csrf = this.cookies.formToken(request, reply, uid);
@@ -146,16 +155,18 @@ export class LoginController {
     const { ask, provider, scopes } = choice;
     const before = await this.signIn.finished(request, ask.uid);
     const wasRefused = before !== null && before !== 'pending' && before.outcome.kind === 'not-admitted';
+    const chooseAccount = choice.chooseAccount || wasRefused;
     try {
       const url = await this.signIn.begin(request, reply, {
         provider,
         subject: ask.uid,
         clientId: ask.client.id,
         scopes,
+        upstreamScopes: await this.asks.upstreamScopes(ask, { provider, scopes, chooseAccount }),
         continueAt: `${ask.path}/continue`,
         againAt: ask.path,
         reference: ask.reference,
-        chooseAccount: choice.chooseAccount || wasRefused || ask.person !== null,
+        chooseAccount,
       });
       sendOn(reply, url?.href ?? ask.path);
     } catch (error) {
@@ -222,18 +233,6 @@ export class LoginController {
   ): void {
     const csrf = this.cookies.formToken(request, reply, ask.uid);
     sendPage(reply, refusedPage({ ...outcome, csrf, reference: ask.reference, pageAt: './' }));
-  }
-
-  #nothingChosen(reply: FastifyReply, ask: AskedFor): void {
-    sendPage(
-      reply,
-      errorPage({
-        title: 'Nothing was chosen',
-        what: `You took away everything that ${ask.client.name} asked for.`,
-        remedy: 'Go back one page and leave at least one box checked, or press “Do not allow”.',
-        reference: ask.reference,
-      }),
-    );
   }
 
   #step(ask: AskedFor, request: FastifyRequest, step: FlowStep): void {

@@ -51,6 +51,7 @@ import { SignInRefusals } from './sign-in-refusals.js';
 import { SigningKeys } from './signing-keys.js';
 import { Tokens } from './tokens.js';
 import { UpstreamInquiry } from './upstream-inquiry.js';
+import { UpstreamAsks } from './upstream-asks.js';
 import { UpstreamFarewells } from './upstream-farewells.js';
 import { UpstreamTokenVault } from './upstream-token-vault.js';
 import { FreshUpstreamTokens } from './upstream-tokens.js';
@@ -76,7 +77,7 @@ const stores: Provider[] = [
   UpstreamTokenVault,
   Verdicts,
 ];
-const walk: Provider[] = [BrowserCookies, Connections, PageHooks, SignIn, SignInAsk, SignInRefusals];
+const walk: Provider[] = [BrowserCookies, Connections, PageHooks, SignIn, SignInAsk, SignInRefusals, UpstreamAsks];
 const upstream: Provider[] = [FreshUpstreamTokens, { provide: UPSTREAM_TOKENS, useExisting: FreshUpstreamTokens }];
 const server: Provider[] = [
   Admission,

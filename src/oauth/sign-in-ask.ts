@@ -5,7 +5,6 @@ import { Settings } from '../config/settings.js';
 import { isLoopback, kindOfRedirectUri, placeOfRedirectUri } from '../protocol/redirect-uri.js';
 import type { IdentityKey } from '../providers/contract.js';
 import { Providers } from '../providers/providers.js';
-import { UpstreamScopes } from '../providers/upstream-scopes.js';
 import { Identities } from '../users/identities.js';
 import type { IdentityRow } from '../users/user.entity.js';
 import { Users } from '../users/users.js';
@@ -17,6 +16,7 @@ import { Engine, type InteractionDetails } from './engine/engine.js';
 import { referenceOf } from './pages/reference.js';
 import type { OfferedScope, ShownClient, SignInFacts } from './pages/sign-in.page.js';
 import { SignedInIdentity } from './signed-in-identity.js';
+import { UpstreamAsks } from './upstream-asks.js';
 
 /** Who is signed in to this browser. */
 interface Person {
@@ -54,6 +54,15 @@ export interface AskedFor {
   readonly settled: string | null;
 }
 
+/** Where a person goes on, and with what. */
+interface UpstreamChoice {
+  readonly provider: string;
+  /** Of ours, as approved. */
+  readonly scopes: readonly string[];
+  /** With another account than this browser's. */
+  readonly chooseAccount: boolean;
+}
+
 /** Why there is nothing to ask a person; names of `remedies.ts`. */
 export type UnreadableAsk = 'request-expired' | 'unknown-client' | 'client-blocked';
 
@@ -71,7 +80,7 @@ export class SignInAsk {
     @Inject(Admission) private readonly admission: Admission,
     @Inject(Providers) private readonly providers: Providers,
     @Inject(ScopeCatalogue) private readonly catalogue: ScopeCatalogue,
-    @Inject(UpstreamScopes) private readonly upstreamScopes: UpstreamScopes,
+    @Inject(UpstreamAsks) private readonly upstreamAsks: UpstreamAsks,
   ) {}
 
   /** `request-expired`: the Interaction is unknown, over, or another browser's. */
@@ -113,7 +122,7 @@ export class SignInAsk {
       scopes: ask.scopes.map((name) => this.#offered(ask, name)),
       providers: this.providers.buttons,
       upstream: logins
-        .map(({ id, label }) => ({ label, scopes: this.upstreamScopes.of(id) }))
+        .map(({ id, label }) => ({ label, scopes: this.upstreamAsks.within(id, ask) }))
         .filter(({ scopes }) => scopes.length > 0),
       person: ask.person,
       publicHost: new URL(this.settings.publicUrl).host,
@@ -123,6 +132,21 @@ export class SignInAsk {
   /** Asked ∩ approved: what has no box is part of every approval, and nothing that was not asked for can be ticked in (security rule 19). */
   approved(ask: AskedFor, ticked: readonly string[]): string[] {
     return ask.scopes.filter((name) => !this.#isOptional(ask, name) || ticked.includes(name));
+  }
+
+  /** The provider at which this browser's person has to sign in once more, since their token lacks what these scopes open; null: nowhere. */
+  async signInAgainAt({ person, resource }: AskedFor, scopes: readonly string[]): Promise<string | null> {
+    if (!person?.identity) return null;
+    const lacks = await this.upstreamAsks.lacks(person.id, person.identity, { resource, scopes });
+    return lacks ? person.identity.provider : null;
+  }
+
+  /** Permissions to ask of a provider for these scopes; of the account that the browser's person goes on with, all that it needs. */
+  async upstreamScopes({ person, resource }: AskedFor, choice: UpstreamChoice): Promise<readonly string[]> {
+    const { provider, scopes, chooseAccount } = choice;
+    const asked = this.upstreamAsks.within(provider, { resource, scopes });
+    if (chooseAccount || person?.identity?.provider !== provider) return asked;
+    return [...new Set([...(await this.upstreamAsks.ofPerson(person.id, person.identity)), ...asked])];
   }
 
   /** With a single scope there is nothing to choose; required and default scopes come with every approval. */

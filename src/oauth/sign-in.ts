@@ -6,13 +6,14 @@ import { Events } from '../audit/events.js';
 import { type FlowStep, Flows } from '../audit/flows.js';
 import { Settings } from '../config/settings.js';
 import { type LoginAsk, type LoginProvider, LoginRefused, UpstreamUnavailable } from '../providers/contract.js';
+import { notGranted } from '../providers/granted-scopes.js';
 import { Providers } from '../providers/providers.js';
 import { blamesOurRegistration } from '../providers/upstream-errors.js';
-import { UpstreamScopes } from '../providers/upstream-scopes.js';
 import { accountOf, PersonBlocked, Users } from '../users/users.js';
 import { Attempts, randomValue, type Attempt, type Finished, type Outcome } from './attempts.js';
 import { BrowserCookies } from './browser-cookies.js';
 import type { CallbackFault } from './sign-in-refusals.js';
+import { UpstreamAsks } from './upstream-asks.js';
 
 /** What a sign-in at a provider is for; see `Attempt`. */
 export type NewAttempt = Omit<Attempt, 'memo'>;
@@ -28,7 +29,7 @@ export class SignIn {
   constructor(
     @Inject(Settings) private readonly settings: Settings,
     @Inject(Providers) private readonly providers: Providers,
-    @Inject(UpstreamScopes) private readonly upstreamScopes: UpstreamScopes,
+    @Inject(UpstreamAsks) private readonly upstreamAsks: UpstreamAsks,
     @Inject(Attempts) private readonly attempts: Attempts,
     @Inject(BrowserCookies) private readonly cookies: BrowserCookies,
     @Inject(Users) private readonly users: Users,
@@ -46,18 +47,7 @@ export class SignIn {
   async begin(request: FastifyRequest, reply: FastifyReply, ask: NewAttempt): Promise<URL | null> {
     const provider = this.providers.login(ask.provider);
     if (!provider) return null;
-    const state = randomValue();
-    const scopes = this.upstreamScopes.of(provider.id);
-    const { chooseAccount } = ask;
-    const callbackUrl = this.settings.callbackUrl(provider.id);
-    const { url, memo } = await this.#start(provider, ask, {
-      request,
-      with: { state, callbackUrl, scopes, chooseAccount },
-    });
-    const binding = this.cookies.bind(request, reply, ask.subject);
-    await this.attempts.open({ ...ask, memo }, { state, binding });
-    this.#step(ask, { step: 'upstream' }, request);
-    return url;
+    return this.#leave(provider, ask, { request, bind: () => this.cookies.bind(request, reply, ask.subject) });
   }
 
   /**
@@ -87,8 +77,13 @@ export class SignIn {
       });
       return { fault: 'other-browser', reference: attempt.reference };
     }
-    await this.attempts.close(state, await this.#finish(provider, { attempt, callback, request }));
-    return { continueAt: attempt.continueAt };
+    const outcome = await this.#finish(provider, { attempt, callback, request });
+    await this.attempts.close(state, outcome);
+    const again =
+      attempt.before === undefined
+        ? await this.#askForMore(provider, { ...attempt, before: outcome }, { request, bind: () => binding })
+        : null;
+    return { continueAt: again?.href ?? attempt.continueAt };
   }
 
   /** How this browser's sign-in ended; `pending`: it is being worked on; null: there is none. */
@@ -101,6 +96,48 @@ export class SignIn {
   async end(reply: FastifyReply, subject: string): Promise<void> {
     this.cookies.release(reply, subject);
     await this.attempts.forget(subject);
+  }
+
+  /** `bind` gives the cookie's value once the provider has said where to go. */
+  async #leave(
+    provider: LoginProvider,
+    ask: NewAttempt,
+    { request, bind }: { request: FastifyRequest; bind: () => string },
+  ): Promise<URL> {
+    const state = randomValue();
+    const callbackUrl = this.settings.callbackUrl(provider.id);
+    const { chooseAccount, upstreamScopes: scopes } = ask;
+    const { url, memo } = await this.#start(provider, ask, {
+      request,
+      with: { state, callbackUrl, scopes, chooseAccount },
+    });
+    await this.attempts.open({ ...ask, memo }, { state, binding: bind() });
+    this.#step(ask, { step: 'upstream' }, request);
+    return url;
+  }
+
+  /**
+   * The account is known only now, and its tokens replace the ones before: what its other connections need, and was not asked for, is asked for at once,
+   * by one more walk. @returns null: nothing is missing, or it was asked for and not given
+   */
+  async #askForMore(
+    provider: LoginProvider,
+    ask: Attempt & { readonly before: Outcome },
+    from: { request: FastifyRequest; bind: () => string },
+  ): Promise<URL | null> {
+    const { before, linkTo, upstreamScopes } = ask;
+    if (before.kind !== 'signed-in' && before.kind !== 'proved') return null;
+    const userId = before.kind === 'signed-in' ? before.userId : (linkTo ?? '');
+    const owed = await this.upstreamAsks.ofPerson(userId, before.identity);
+    const lacking = notGranted(provider, before.tokens.scopes, owed).filter((scope) => !upstreamScopes.includes(scope));
+    if (lacking.length === 0) return null;
+    const wider = { ...ask, chooseAccount: false, upstreamScopes: [...upstreamScopes, ...lacking] };
+    try {
+      return await this.#leave(provider, wider, from);
+    } catch (error) {
+      if (!(error instanceof UpstreamUnavailable)) throw error;
+      return null;
+    }
   }
 
   async #start(
@@ -127,16 +164,18 @@ export class SignIn {
     } catch (error) {
       if (error instanceof LoginRefused) {
         await this.#note(attempt, request, { why: error.reason, check: 'upstream-denied', outcome: 'refused' });
-        return { kind: 'refused', reason: error.reason };
+        return attempt.before ?? { kind: 'refused', reason: error.reason };
       }
       const why = error instanceof UpstreamUnavailable ? error.message : 'internal error';
       const check = blamesOurRegistration(error) ? 'upstream-configuration' : 'upstream-unavailable';
       await this.#note(attempt, request, { why, check });
-      if (error instanceof UpstreamUnavailable) return { kind: 'unavailable' };
+      if (error instanceof UpstreamUnavailable) return attempt.before ?? { kind: 'unavailable' };
       this.#log.error(`${attempt.reference}: ${error instanceof Error ? error.stack : String(error)}`);
-      return { kind: 'failed' };
+      return attempt.before ?? { kind: 'failed' };
     }
     const { identity, tokens } = login;
+    // Further permissions were wanted of the same account; another one must not slip in.
+    if (attempt.before && subjectOf(attempt.before) !== identity.subject) return attempt.before;
     if (attempt.linkTo !== undefined) {
       this.#step(attempt, { step: 'callback', userId: attempt.linkTo }, request);
       return { kind: 'proved', identity, tokens };
@@ -184,4 +223,9 @@ export class SignIn {
   #step({ clientId, provider, reference }: NewAttempt, step: FlowStep, request: FastifyRequest): void {
     this.flows.step(reference, { ...step, clientId, provider, ip: this.addresses.of(request.raw) });
   }
+}
+
+/** The account that an outcome proved; null: none. */
+function subjectOf(outcome: Outcome): string | null {
+  return outcome.kind === 'signed-in' || outcome.kind === 'proved' ? outcome.identity.subject : null;
 }

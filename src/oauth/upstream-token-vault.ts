@@ -14,6 +14,14 @@ export interface HeldIdentity extends IdentityKey {
   readonly userId: string;
 }
 
+/** Tokens as they are kept. */
+export interface KeptTokens extends UpstreamTokens {
+  /** A tool found the access token refused: it is renewed before anybody uses it again. */
+  readonly refused?: true | undefined;
+  /** SHA-256 of the refused access token that these were got for; refused too, they are dead. Undefined: they replace none, or one that had its time. */
+  readonly renewalOf?: string | undefined;
+}
+
 /** Upstream tokens at rest: sealed, one row for each account at a provider, those of its newest sign-in. */
 @Injectable()
 export class UpstreamTokenVault {
@@ -60,8 +68,8 @@ export class UpstreamTokenVault {
   }
 
   /** The tokens of a row; null: the upstream said that they are dead. @throws SealBroken */
-  open({ sealed }: UpstreamTokenRow): UpstreamTokens | null {
-    return sealed === null ? null : (JSON.parse(this.seals.open(sealed, 'upstream-token')) as UpstreamTokens);
+  open({ sealed }: UpstreamTokenRow): KeptTokens | null {
+    return sealed === null ? null : (JSON.parse(this.seals.open(sealed, 'upstream-token')) as KeptTokens);
   }
 
   /** True: `holder` may refresh these tokens. The database's clock decides, since nodes' clocks differ by more than a lease. */
@@ -86,7 +94,7 @@ export class UpstreamTokenVault {
   }
 
   /** Puts new tokens in the place of exactly these; false: newer ones are there already. */
-  async replace({ provider, subject, version }: UpstreamTokenRow, tokens: UpstreamTokens): Promise<boolean> {
+  async replace({ provider, subject, version }: UpstreamTokenRow, tokens: KeptTokens): Promise<boolean> {
     return this.#unlessReplaced([
       expecting(
         1,
@@ -97,9 +105,9 @@ export class UpstreamTokenVault {
     ]);
   }
 
-  /** Takes exactly these tokens for ended, so that the next call refreshes them; one that is under way brings newer ones and is not disturbed. */
-  async end(row: UpstreamTokenRow, tokens: UpstreamTokens): Promise<void> {
-    const ended = this.#seal({ ...tokens, expiresAt: 0 });
+  /** Takes exactly these tokens for refused, so that the next call refreshes them; one that is under way brings newer ones and is not disturbed. */
+  async end(row: UpstreamTokenRow, tokens: KeptTokens): Promise<void> {
+    const ended = this.#seal({ ...tokens, expiresAt: 0, refused: true });
     await this.database.commit([
       sql`UPDATE upstream_token SET sealed = ${ended}, version = version + 1, expires_at = ${0}
       WHERE provider = ${row.provider} AND subject = ${row.subject} AND version = ${row.version} AND lease_holder IS NULL`,
@@ -129,7 +137,7 @@ export class UpstreamTokenVault {
     }
   }
 
-  #seal(tokens: UpstreamTokens): string {
+  #seal(tokens: KeptTokens): string {
     return this.seals.seal(JSON.stringify(tokens), 'upstream-token');
   }
 }

@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { Events } from '../audit/events.js';
 import { Settings } from '../config/settings.js';
+import { sha256 } from '../protocol/token.js';
 import {
   type IdentityKey,
   type LoginProvider,
@@ -12,6 +13,7 @@ import {
   type UpstreamTokens,
   UpstreamUnavailable,
 } from '../providers/contract.js';
+import { notGranted } from '../providers/granted-scopes.js';
 import { Providers } from '../providers/providers.js';
 import {
   UpstreamNotEnabled,
@@ -20,7 +22,7 @@ import {
   type UpstreamTokenSource,
 } from '../providers/upstream-tokens.js';
 import type { UpstreamTokenRow } from './upstream-token.entity.js';
-import { type HeldIdentity, UpstreamTokenVault } from './upstream-token-vault.js';
+import { type HeldIdentity, type KeptTokens, UpstreamTokenVault } from './upstream-token-vault.js';
 
 /** Seconds of life a token must have left for a tool to start with it. */
 const AHEAD = 60;
@@ -31,7 +33,7 @@ const LOOK_MS = 100;
 /** A refresh that one node may make now. */
 interface DueRefresh {
   readonly row: UpstreamTokenRow;
-  readonly old: UpstreamTokens;
+  readonly old: KeptTokens;
   readonly refreshToken: string;
 }
 
@@ -40,9 +42,9 @@ interface DueRefresh {
 export class FreshUpstreamTokens implements UpstreamTokenSource {
   readonly #log = new Logger('UpstreamTokens');
   readonly #node = randomUUID();
-  readonly #finding = new Map<string, Promise<UpstreamTokens>>();
+  readonly #finding = new Map<string, Promise<KeptTokens>>();
   /** Refreshed, but the database could not be written: lost, they would cost the person a new sign-in. */
-  readonly #unsaved = new Map<string, { readonly row: UpstreamTokenRow; readonly tokens: UpstreamTokens }>();
+  readonly #unsaved = new Map<string, { readonly row: UpstreamTokenRow; readonly tokens: KeptTokens }>();
 
   constructor(
     @Inject(Providers) private readonly providers: Providers,
@@ -51,12 +53,14 @@ export class FreshUpstreamTokens implements UpstreamTokenSource {
     @Inject(Settings) private readonly settings: Settings,
   ) {}
 
-  async tokenFor(principal: Principal, providerId: string): Promise<UpstreamToken> {
+  async tokenFor(principal: Principal, providerId: string, needed: readonly string[] = []): Promise<UpstreamToken> {
     const provider = this.providers.login(providerId);
     if (!provider) throw new UpstreamNotEnabled(providerId);
     const account = await this.#accountOf(principal, providerId);
     if (!account) throw this.#reconnect(provider);
     const { accessToken, expiresAt, scopes } = await this.#find(account, provider);
+    const missing = notGranted(provider, scopes, needed);
+    if (missing.length > 0) throw this.#reconnect(provider, missing);
     return { provider: providerId, accessToken, expiresAt, scopes };
   }
 
@@ -67,7 +71,8 @@ export class FreshUpstreamTokens implements UpstreamTokenSource {
     const tokens = row && this.vault.open(row);
     // A newer token is there already: the refusal concerns one that nobody will use again.
     if (!provider || !tokens || tokens.accessToken !== token.accessToken) return;
-    if (canRefresh(provider) && tokens.refreshToken !== undefined) await this.vault.end(row, tokens);
+    const canBeRenewed = canRefresh(provider) && tokens.refreshToken !== undefined && tokens.renewalOf === undefined;
+    if (canBeRenewed) await this.vault.end(row, tokens);
     else await this.#bury(row);
   }
 
@@ -79,7 +84,7 @@ export class FreshUpstreamTokens implements UpstreamTokenSource {
   }
 
   /** Calls with one account at the same time share one search. */
-  #find(account: HeldIdentity, provider: LoginProvider): Promise<UpstreamTokens> {
+  #find(account: HeldIdentity, provider: LoginProvider): Promise<KeptTokens> {
     const name = nameOf(account);
     let finding = this.#finding.get(name);
     if (!finding) {
@@ -89,7 +94,7 @@ export class FreshUpstreamTokens implements UpstreamTokenSource {
     return finding;
   }
 
-  async #search(account: HeldIdentity, provider: LoginProvider): Promise<UpstreamTokens> {
+  async #search(account: HeldIdentity, provider: LoginProvider): Promise<KeptTokens> {
     const giveUpAt = performance.now() + PATIENCE_MS;
     await this.#saveLate(account);
     for (;;) {
@@ -117,7 +122,7 @@ export class FreshUpstreamTokens implements UpstreamTokenSource {
   async #refresh(
     provider: RefreshesUpstreamTokens,
     { row, old, refreshToken }: DueRefresh,
-  ): Promise<UpstreamTokens | null> {
+  ): Promise<KeptTokens | null> {
     let fresh: UpstreamTokens;
     try {
       fresh = await provider.refresh(refreshToken);
@@ -133,13 +138,14 @@ export class FreshUpstreamTokens implements UpstreamTokenSource {
     // Few upstreams repeat what has not changed.
     const scopes = fresh.scopes.length > 0 ? fresh.scopes : old.scopes;
     const { userinfoClaims, idTokenRenewedAt } = old;
-    const tokens: UpstreamTokens = {
+    const tokens: KeptTokens = {
       ...fresh,
       ...(fresh.idToken === undefined
         ? { idToken: old.idToken, idTokenRenewedAt }
         : { idToken: fresh.idToken, idTokenRenewedAt: now() }),
       scopes,
       userinfoClaims,
+      renewalOf: old.refused ? sha256(old.accessToken) : undefined,
     };
     this.#unsaved.set(nameOf(row), { row, tokens });
     return (await this.#saveLate(row)) ? tokens : null;
@@ -162,10 +168,15 @@ export class FreshUpstreamTokens implements UpstreamTokenSource {
     );
   }
 
-  #reconnect({ id, label }: LoginProvider): UpstreamReconnectNeeded {
+  /** `missing`: permissions that the upstream did not give; empty: there is no usable token at all. */
+  #reconnect({ id, label }: LoginProvider, missing: readonly string[] = []): UpstreamReconnectNeeded {
+    const why =
+      missing.length > 0
+        ? `a permission at your ${label} account that it does not have: ${missing.join(' ')}. To give it`
+        : `your ${label} account, and the connection to it is missing or has ended. To reconnect`;
     return new UpstreamReconnectNeeded(
       id,
-      `This tool needs your ${label} account, and the connection to it is missing or has ended. To reconnect, sign in with ${label} at ${this.settings.publicUrl}/account, or sign this application out and in again; then repeat the call.`,
+      `This tool needs ${why}, sign in with ${label} at ${this.settings.publicUrl}/account, or sign this application out and in again; then repeat the call.`,
     );
   }
 }

@@ -13,11 +13,15 @@ import {
   type SignOutAsk,
   type UpstreamTokens,
 } from './contract.js';
+import type { WidensScopes } from './granted-scopes.js';
 import { identityAgain, identityOf } from './openid-claims.js';
 import { OpenIdDiscovery, type OpenIdRegistration } from './openid-discovery.js';
 import { asking, describeError } from './openid-errors.js';
 import { readCallback } from './upstream-errors.js';
 import { asText } from './upstream-json.js';
+
+/** Before the names of permissions of Microsoft Graph. */
+const GRAPH = 'https://graph.microsoft.com/';
 
 /** What an OpenID Connect login needs to know. */
 interface OpenIdSettings extends OpenIdRegistration {
@@ -27,7 +31,14 @@ interface OpenIdSettings extends OpenIdRegistration {
 
 /** Sign in at any OpenID Connect provider: discovery, code flow with S256 and nonce, a verified id_token, userinfo of the same subject. */
 export class OpenIdLogin
-  implements LoginProvider, RefreshesUpstreamTokens, RevokesUpstreamTokens, Identifies, EndsUpstreamSessions, Probes
+  implements
+    LoginProvider,
+    RefreshesUpstreamTokens,
+    RevokesUpstreamTokens,
+    Identifies,
+    EndsUpstreamSessions,
+    WidensScopes,
+    Probes
 {
   readonly label: string;
   readonly #discovery: OpenIdDiscovery;
@@ -132,6 +143,11 @@ export class OpenIdLogin
       state,
       ...(idToken === undefined ? {} : { id_token_hint: idToken }),
     });
+  }
+
+  /** Entra ID names permissions of Microsoft Graph, its default resource, with that resource's address although asked without it. */
+  alsoGrants(scope: string): readonly string[] {
+    return scope.startsWith(GRAPH) ? [scope.slice(GRAPH.length)] : [];
   }
 
   async probe(): Promise<void> {

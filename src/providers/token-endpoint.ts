@@ -50,14 +50,15 @@ export async function refreshAt(
   return { ...tokens, refreshToken: tokens.refreshToken ?? ask.refreshToken };
 }
 
-/** A token answer as our tokens; scopes separated by spaces (RFC 6749) or commas (GitHub). */
-export function tokensOf(answer: Readonly<Record<string, unknown>>): UpstreamTokens {
+/** A token answer as our tokens; scopes separated by spaces (RFC 6749) or commas (GitHub). `asked`: what they are when the answer names none (§5.1). */
+export function tokensOf(answer: Readonly<Record<string, unknown>>, asked = ''): UpstreamTokens {
+  const { scope } = answer;
   return {
     accessToken: String(answer['access_token']),
     refreshToken: asText(answer['refresh_token']),
     idToken: asText(answer['id_token']),
     expiresAt: endOf(answer['expires_in']),
-    scopes: (asText(answer['scope']) ?? '').split(/[\s,]+/).filter((scope) => scope !== ''),
+    scopes: (typeof scope === 'string' ? scope : asked).split(/[\s,]+/).filter((scope) => scope !== ''),
   };
 }
 

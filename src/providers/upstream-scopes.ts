@@ -1,19 +1,24 @@
 import { Injectable } from '@nestjs/common';
 
-/** Scopes of upstreams that tools declared beyond those of the providers' settings; login asks for them, the sign-in page names them. */
+interface Declaration {
+  readonly provider: string;
+  readonly scopes: readonly string[];
+  readonly gate: readonly string[];
+}
+
+/** Scopes of upstreams that tools declared beyond those of the providers' settings, each with the scopes of ours that open the tool. */
 @Injectable()
 export class UpstreamScopes {
-  readonly #scopes = new Map<string, Set<string>>();
+  readonly #declarations: Declaration[] = [];
 
-  /** @param provider instance id */
-  declare(provider: string, scopes: readonly string[]): void {
-    const all = this.#scopes.get(provider) ?? new Set();
-    for (const scope of scopes) all.add(scope);
-    this.#scopes.set(provider, all);
+  /** @param gate scopes of ours without which the tool cannot be called; empty: every caller may  */
+  declare(provider: string, scopes: readonly string[], gate: readonly string[]): void {
+    this.#declarations.push({ provider, scopes, gate });
   }
 
-  /** In the order of declaration; empty: none. */
-  of(provider: string): readonly string[] {
-    return [...(this.#scopes.get(provider) ?? [])];
+  /** What those tools declared that `opens` lets through, each once, in the order of declaration. */
+  of(provider: string, opens: (gate: readonly string[]) => boolean): string[] {
+    const open = this.#declarations.filter((one) => one.provider === provider && opens(one.gate));
+    return [...new Set(open.flatMap(({ scopes }) => scopes))];
   }
 }

@@ -16,12 +16,12 @@ export interface UpstreamToken {
 /** Where tools get upstream tokens from. */
 export interface UpstreamTokenSource {
   /**
-   * A token that lives for at least another minute, refreshed when needed, once across nodes.
-   * @throws UpstreamReconnectNeeded when only a new sign-in helps  @throws UpstreamUnavailable
+   * A token that lives for at least another minute, refreshed when needed, once across nodes. `scopes`: what the upstream must have granted with it.
+   * @throws UpstreamReconnectNeeded when only a new sign-in helps, also for scopes that are missing  @throws UpstreamUnavailable
    * @throws UpstreamNotEnabled nobody can sign in with this provider here
    */
-  tokenFor(principal: Principal, provider: string): Promise<UpstreamToken>;
-  /** A tool found the token refused: forget it, so that the next call refreshes or asks for a new sign-in. */
+  tokenFor(principal: Principal, provider: string, scopes?: readonly string[]): Promise<UpstreamToken>;
+  /** A tool found the token refused: forget it, so that the next call refreshes it, or, where a refreshed one is refused too, asks for a new sign-in. */
   refused(principal: Principal, token: UpstreamToken): Promise<void>;
 }
 

@@ -40,6 +40,8 @@ export class FakeOidc extends FakeServer {
     preferred_username: 'alice',
   };
   denies = false;
+  /** Grants only these of the scopes asked for, as where the person unticks a box; undefined: all. */
+  grants: readonly string[] | undefined;
   asksPerson = false;
   /** Seconds of an access token. */
   expiresIn = 3600;
@@ -178,7 +180,7 @@ export class FakeOidc extends FakeServer {
       const code = randomText();
       this.#codes.set(code, {
         person: this.person,
-        scopes: (query.get('scope') ?? '').split(' '),
+        scopes: (query.get('scope') ?? '').split(' ').filter((scope) => !this.grants || this.grants.includes(scope)),
         challenge: query.get('code_challenge') ?? '',
         redirectUri: query.get('redirect_uri') ?? '',
         nonce: query.get('nonce'),

@@ -153,6 +153,48 @@ describe.each(databases())('upstream tokens for tools on $name', (kind) => {
     expect((await one.tokenFor(ALICE, 'oidc')).accessToken).toBe(next.accessToken);
   });
 
+  it('a renewed token that is refused too is dead: one refresh, whichever nodes the calls reach', async () => {
+    await connect();
+    for (const node of [one, two]) await node.refused(ALICE, await node.tokenFor(ALICE, 'oidc'));
+    for (const node of [one, two])
+      await expect(node.tokenFor(ALICE, 'oidc')).rejects.toThrow(/sign in with .* at http:\/\/localhost:8000\/account/);
+    expect(fake.count('POST /token')).toBe(1);
+    expect(await isDead()).toBe(true);
+    await connect();
+    await two.refused(ALICE, await one.tokenFor(ALICE, 'oidc'));
+    expect((await one.tokenFor(ALICE, 'oidc')).accessToken).toBeTruthy();
+  });
+
+  it('calls that find the same token refused at once, on two nodes, cost one refresh and end nothing', async () => {
+    await connect();
+    const refused = await one.tokenFor(ALICE, 'oidc');
+    await Promise.all([one, two, one, two].map((node) => node.refused(ALICE, refused)));
+    const renewed = await Promise.all([one, two].map((node) => node.tokenFor(ALICE, 'oidc')));
+    expect(renewed[0]?.accessToken).not.toBe(refused.accessToken);
+    expect(renewed[1]?.accessToken).toBe(renewed[0]?.accessToken);
+    expect(fake.count('POST /token')).toBe(1);
+    expect(await isDead()).toBe(false);
+  });
+
+  it('a renewed token that had its time and was refreshed is renewed once more when it is refused', async () => {
+    await connect();
+    await one.refused(ALICE, await one.tokenFor(ALICE, 'oidc'));
+    await one.tokenFor(ALICE, 'oidc');
+    const row = (await vault.find({ userId: 'u1', ...ACCOUNT }))!;
+    expect(await vault.replace(row, { ...vault.open(row)!, expiresAt: past() })).toBe(true);
+    await one.refused(ALICE, await two.tokenFor(ALICE, 'oidc'));
+    expect((await two.tokenFor(ALICE, 'oidc')).accessToken).toBeTruthy();
+    expect(fake.count('POST /token')).toBe(3);
+  });
+
+  it('a token that lacks a scope is not given, and the person is told which one', async () => {
+    await connect({ scopes: ['openid', 'files'] });
+    expect((await one.tokenFor(ALICE, 'oidc', ['files', 'offline_access'])).accessToken).toBeTruthy();
+    await expect(one.tokenFor(ALICE, 'oidc', ['files', 'calendar'])).rejects.toThrow(
+      /does not have: calendar\. To give it/,
+    );
+  });
+
   it('a refusal does not disturb a refresh that is under way: what it brings is kept', async () => {
     await connect();
     const refused = await one.tokenFor(ALICE, 'oidc');

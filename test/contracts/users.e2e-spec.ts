@@ -167,6 +167,7 @@ describe.each(databases())('people on $name', (kind) => {
       memo: { verifier: 'pkce-verifier' },
       subject,
       clientId: 'c',
+      upstreamScopes: [],
       scopes: ['mcp'],
       continueAt: `/login/${subject}/continue`,
       againAt: `/login/${subject}`,

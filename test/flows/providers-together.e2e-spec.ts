@@ -143,6 +143,31 @@ describe('several ways in at once', () => {
     expect(await textOf(again.accessToken, 'calendar')).toContain('alice@acme.example');
   });
 
+  it('T2: an API that refuses every token costs one refresh; then the person is told how to reconnect', async () => {
+    const { accessToken } = await signIn(client, { button: 'provider=google' });
+    google.fault('GET /v1/userinfo', { status: 401, body: '' });
+    const before = google.count('POST /token');
+    expect(await textOf(accessToken, 'calendar')).toContain('repeat the call');
+    for (let call = 0; call < 2; call++)
+      expect(await textOf(accessToken, 'calendar')).toContain(`sign in with Google at ${gatehouse.url}/account`);
+    expect(google.count('POST /token')).toBe(before + 1);
+    google.mend();
+    const again = await signIn(client, { button: 'provider=google' });
+    expect(await textOf(again.accessToken, 'calendar')).toContain('alice@acme.example');
+  });
+
+  it('a permission that the person unticks at Google is missing for the tool that needs it, and for nothing else', async () => {
+    google.grants = ['openid', 'email', 'profile'];
+    const { accessToken } = await signIn(client, { button: 'provider=google' });
+    google.grants = undefined;
+    expect(await textOf(accessToken, 'calendar')).toContain(
+      'a permission at your Google account that it does not have: calendar.readonly. To give it, sign in with Google',
+    );
+    expect(await textOf(accessToken, 'hello', { name: 'Alice' })).toContain('hello, Alice');
+    const again = await signIn(client, { button: 'provider=google' });
+    expect(await textOf(again.accessToken, 'calendar')).toContain('calendar.readonly');
+  });
+
   it('a caller without an account at that provider is told which one the tool needs', async () => {
     expect(await textOf(TOKEN, 'calendar')).toContain('This tool needs your Google account');
   });

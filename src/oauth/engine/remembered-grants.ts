@@ -7,6 +7,7 @@ import { Consents } from '../consents.js';
 import { Grants } from '../grants.js';
 import { newReference } from '../pages/reference.js';
 import { SignedInIdentity } from '../signed-in-identity.js';
+import { UpstreamAsks } from '../upstream-asks.js';
 import { SignInTraces } from './sign-in-traces.js';
 
 /** Which Grant an authorization request goes on with. */
@@ -18,6 +19,7 @@ export class RememberedGrants {
     @Inject(Consents) private readonly consents: Consents,
     @Inject(Grants) private readonly grants: Grants,
     @Inject(SignedInIdentity) private readonly signedIn: SignedInIdentity,
+    @Inject(UpstreamAsks) private readonly upstreamAsks: UpstreamAsks,
     @Inject(SignInTraces) private readonly traces: SignInTraces,
     @Inject(CallerAddresses) private readonly addresses: CallerAddresses,
   ) {}
@@ -45,6 +47,8 @@ export class RememberedGrants {
     };
     if (!(await this.consents.covering(subject))) return null;
     const identity = await this.signedIn.of(session.accountId, session.uid);
+    // A page has to send them to the provider: tools would tell them to sign in, again and again, and signing in would change nothing.
+    if (await this.upstreamAsks.lacks(session.accountId, identity, subject)) return null;
     const reference = newReference();
     const ip = this.addresses.of(ctx.req);
     const { id, statements } = this.grants.create({ ...subject, identity, reference, ip, remembered: true });

@@ -53,6 +53,16 @@ export function returnPage(facts: { what: string; returnTo: URL; reference: stri
   });
 }
 
+/** Every box was unticked, and nothing else was asked for. */
+export function nothingChosenPage({ client, reference }: { client: { name: string }; reference: string }): Page {
+  return errorPage({
+    title: 'Nothing was chosen',
+    what: `You took away everything that ${client.name} asked for.`,
+    remedy: 'Go back one page and leave at least one box checked, or press “Do not allow”.',
+    reference,
+  });
+}
+
 /** The callback is still being worked on: the page asks again by itself. `continueAt`: default this page. */
 export function finishingPage(continueAt = ''): Page {
   return page({

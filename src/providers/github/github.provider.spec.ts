@@ -132,6 +132,18 @@ describe('github', () => {
     expect(tokens.refreshToken).toMatch(/^ghr_/);
   });
 
+  it('takes the empty scope of a GitHub App’s tokens for what was asked, and that of an OAuth app for none', async () => {
+    const provider = await open();
+    const answered = async (accessToken: string): Promise<readonly string[]> => {
+      fake.on('GET /user', () => ({ body: { id: 1 } }));
+      fake.on('GET /user/emails', () => ({ body: [] }));
+      fake.fault('POST /login/oauth/access_token', { body: { access_token: accessToken, scope: '' } });
+      return (await signIn(provider)).tokens.scopes;
+    };
+    expect(await answered('ghu_app')).toEqual(['read:user', 'user:email']);
+    expect(await answered('gho_app')).toEqual([]);
+  });
+
   it('revokes at GitHub', async () => {
     const provider = await open();
     const { tokens } = await signIn(provider);

@@ -14,10 +14,12 @@ import {
   type UpstreamTokens,
   UpstreamUnavailable,
 } from '../contract.js';
+import type { WidensScopes } from '../granted-scopes.js';
 import { protectedUrl } from '../loopback.js';
 import { keepLogin, PassportLogin, strategyBasics } from '../passport-login.js';
 import { refreshAt, tokensOf } from '../token-endpoint.js';
 import { asObject, asText, askJson, type JsonAnswer, retryAfter } from '../upstream-json.js';
+import { narrowerScopes } from './github-scopes.js';
 
 const GITHUB = 'https://github.com';
 const PAGE = 100;
@@ -56,7 +58,7 @@ function apiOf(web: string): string {
   return host.endsWith('.ghe.com') ? `${protocol}//api.${host}` : `${web}/api/v3`;
 }
 
-class GitHub implements LoginProvider, RefreshesUpstreamTokens, RevokesUpstreamTokens, Identifies {
+class GitHub implements LoginProvider, RefreshesUpstreamTokens, RevokesUpstreamTokens, Identifies, WidensScopes {
   readonly label = 'GitHub';
   readonly #login: PassportLogin;
   readonly #scopes: readonly string[];
@@ -91,9 +93,10 @@ class GitHub implements LoginProvider, RefreshesUpstreamTokens, RevokesUpstreamT
   }
 
   async start(ask: LoginAsk): Promise<{ url: URL; memo: Record<string, string> }> {
-    const begun = await this.#login.start(ask, { scope: [...new Set([...this.#scopes, ...ask.scopes])] });
-    if (ask.chooseAccount) begun.url.searchParams.set('prompt', 'select_account');
-    return begun;
+    const scope = [...new Set([...this.#scopes, ...ask.scopes])];
+    const { url, memo } = await this.#login.start(ask, { scope });
+    if (ask.chooseAccount) url.searchParams.set('prompt', 'select_account');
+    return { url, memo: { ...memo, scope: scope.join(' ') } };
   }
 
   async finish(
@@ -102,7 +105,10 @@ class GitHub implements LoginProvider, RefreshesUpstreamTokens, RevokesUpstreamT
     callbackUrl: URL,
   ): Promise<{ identity: Identity; tokens: UpstreamTokens }> {
     const login = await this.#login.finish(callback, memo, callbackUrl);
-    const tokens = tokensOf({ ...login.params, access_token: login.accessToken, refresh_token: login.refreshToken });
+    const { accessToken, refreshToken, params } = login;
+    const answer = { ...params, access_token: accessToken, refresh_token: refreshToken };
+    // What a GitHub App may do is set at GitHub; the tokens of its people (`ghu_`) always name an empty scope.
+    const tokens = tokensOf(accessToken.startsWith('ghu_') ? { ...answer, scope: undefined } : answer, memo['scope']);
     return { identity: await this.#identity(login.profile, login.accessToken), tokens };
   }
 
@@ -134,6 +140,10 @@ class GitHub implements LoginProvider, RefreshesUpstreamTokens, RevokesUpstreamT
     const profile = asObject(body);
     if (status !== 200 || !profile) throw new UpstreamUnavailable(`${this.id} answered /user with ${status}`);
     return this.#identity(profile, tokens.accessToken);
+  }
+
+  alsoGrants(scope: string): readonly string[] {
+    return narrowerScopes(scope);
   }
 
   async probe(): Promise<void> {

@@ -14,6 +14,7 @@ import {
   type UpstreamTokens,
   UpstreamUnavailable,
 } from '../contract.js';
+import type { WidensScopes } from '../granted-scopes.js';
 import { protectedUrl } from '../loopback.js';
 import { keepLogin, PassportLogin, strategyBasics } from '../passport-login.js';
 import { formPost, refreshAt, tokensOf } from '../token-endpoint.js';
@@ -43,7 +44,7 @@ const settings = z.object({
 
 type Settings = z.output<typeof settings>;
 
-class Google implements LoginProvider, RefreshesUpstreamTokens, RevokesUpstreamTokens, Identifies {
+class Google implements LoginProvider, RefreshesUpstreamTokens, RevokesUpstreamTokens, Identifies, WidensScopes {
   readonly label = 'Google';
   readonly #login: PassportLogin;
 
@@ -67,13 +68,15 @@ class Google implements LoginProvider, RefreshesUpstreamTokens, RevokesUpstreamT
     this.#login = new PassportLogin(id, strategy, house);
   }
 
-  start(ask: LoginAsk): Promise<{ url: URL; memo: Record<string, string> }> {
+  async start(ask: LoginAsk): Promise<{ url: URL; memo: Record<string, string> }> {
+    const scope = [...new Set([...this.settings.scopes, ...ask.scopes])];
     // Google gives a refresh token only with both, and with the second only when the person agrees anew.
-    return this.#login.start(ask, {
-      scope: [...new Set([...this.settings.scopes, ...ask.scopes])],
+    const { url, memo } = await this.#login.start(ask, {
+      scope,
       accessType: 'offline',
       prompt: ask.chooseAccount ? 'consent select_account' : 'consent',
     });
+    return { url, memo: { ...memo, scope: scope.join(' ') } };
   }
 
   async finish(
@@ -82,7 +85,8 @@ class Google implements LoginProvider, RefreshesUpstreamTokens, RevokesUpstreamT
     callbackUrl: URL,
   ): Promise<{ identity: Identity; tokens: UpstreamTokens }> {
     const login = await this.#login.finish(callback, memo, callbackUrl);
-    const tokens = tokensOf({ ...login.params, access_token: login.accessToken, refresh_token: login.refreshToken });
+    const { accessToken, refreshToken, params } = login;
+    const tokens = tokensOf({ ...params, access_token: accessToken, refresh_token: refreshToken }, memo['scope']);
     return { identity: this.#identity(login.profile), tokens };
   }
 
@@ -107,6 +111,12 @@ class Google implements LoginProvider, RefreshesUpstreamTokens, RevokesUpstreamT
     const profile = asObject(body);
     if (status !== 200 || !profile) throw new UpstreamUnavailable(`${this.id} answered userinfo with ${status}`);
     return this.#identity(profile);
+  }
+
+  /** Google answers two scopes of OpenID Connect by their old addresses. */
+  alsoGrants(scope: string): readonly string[] {
+    const short = /^https:\/\/www\.googleapis\.com\/auth\/userinfo\.(email|profile)$/.exec(scope)?.[1];
+    return short === undefined ? [] : [short];
   }
 
   async probe(): Promise<void> {
