@@ -59,7 +59,7 @@ export class Handlers {
     const others = Object.entries(upstream).filter(([provider]) => !injected.includes(provider));
     return async (input, call) => {
       try {
-        for (const [provider, scopes] of others) await this.upstream.token(call, provider, scopes);
+        for (const [provider, scopes] of others) await this.upstream.demand(call, provider, scopes);
         return await run(input, call);
       } catch (error) {
         if (!(error instanceof UpstreamRefused)) throw error;

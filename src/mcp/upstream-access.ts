@@ -22,15 +22,27 @@ export class UpstreamAccess {
   /** @throws ToolError there is no token with these scopes, and what the person can do about it */
   async token(call: McpCall, provider: string, scopes: readonly string[] = []): Promise<UpstreamToken> {
     try {
-      if (!this.source) throw new UpstreamNotEnabled(provider);
-      return await this.source.tokenFor(call.principal, provider, scopes);
+      return await this.#find(call, provider, scopes);
     } catch (cause) {
-      if (cause instanceof UpstreamReconnectNeeded || cause instanceof UpstreamNotEnabled)
-        throw new ToolError(cause.message, { cause });
-      if (cause instanceof UpstreamUnavailable)
-        throw new ToolError(`${provider} cannot be reached now; try again in ${cause.retryAfter} seconds`, { cause });
-      throw cause;
+      throw inWords(cause, provider);
     }
+  }
+
+  /**
+   * For what a handler declares and takes no token of. Where nobody can sign in with that provider the declaration stops nothing: the start has warned of it.
+   * @throws ToolError the person's token lacks these scopes, or they have none
+   */
+  async demand(call: McpCall, provider: string, scopes: readonly string[]): Promise<void> {
+    try {
+      await this.#find(call, provider, scopes);
+    } catch (cause) {
+      if (!(cause instanceof UpstreamNotEnabled)) throw inWords(cause, provider);
+    }
+  }
+
+  async #find(call: McpCall, provider: string, scopes: readonly string[]): Promise<UpstreamToken> {
+    if (!this.source) throw new UpstreamNotEnabled(provider);
+    return this.source.tokenFor(call.principal, provider, scopes);
   }
 
   /** Tells the upstream's refusal on. @throws ToolError always: what the model is to do now */
@@ -42,4 +54,12 @@ export class UpstreamAccess {
       cause: refusal,
     });
   }
+}
+
+function inWords(cause: unknown, provider: string): unknown {
+  if (cause instanceof UpstreamReconnectNeeded || cause instanceof UpstreamNotEnabled)
+    return new ToolError(cause.message, { cause });
+  if (cause instanceof UpstreamUnavailable)
+    return new ToolError(`${provider} cannot be reached now; try again in ${cause.retryAfter} seconds`, { cause });
+  return cause;
 }

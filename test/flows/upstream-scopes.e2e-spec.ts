@@ -163,6 +163,18 @@ describe.each(databases())('permissions at the provider on $name', (kind) => {
     expect(await textOf(accessToken, 'repositories')).toContain('repo');
   });
 
+  it('who is signed in at the account page already gives it by choosing the same account once more', async () => {
+    await start(EarlierTools);
+    const { accessToken } = await signIn(await TestClient.register(gatehouse.url));
+    const browser = new Browser([]);
+    await accountSignIn(browser);
+    await restart(RepositoryTools);
+    asked();
+    await accountSignIn(browser);
+    expect(asked()).toEqual([`${BASE},repo`]);
+    expect(await textOf(accessToken, 'repositories')).toContain('repo');
+  });
+
   it('who gives less is asked once a sign-in: the application connects, and the tool says what is missing', async () => {
     await start(RepositoryTools);
     github.grants = ['read:user', 'user:email'];
