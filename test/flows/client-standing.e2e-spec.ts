@@ -7,9 +7,10 @@ import { OutboundFailed, type OutboundResponse } from '../../src/outbound/outbou
 import { octocat } from '../../src/testing/fake-github.js';
 import type { AdminApi } from '../admin-api/sdk.gen.js';
 import type { ClientChange } from '../admin-api/types.gen.js';
-import { Administration, done, etagOf, faults, firstOf, refusal } from '../admin-client.js';
+import { Administration, done, etagOf, everything, faults, firstOf, refusal } from '../admin-client.js';
 import { Browser, readable } from '../browser.js';
 import { databases, type TestDatabase } from '../databases.js';
+import { connectV1, connectV2, SdkSignIn } from '../sdk-clients.js';
 import { callTool, CALLBACK, signIn, startWithGitHub, TestClient, type WithGitHub } from '../oauth-client.js';
 
 const ADMIN = 'admin-token-of-this-test-suite-0123456789';
@@ -174,6 +175,38 @@ describe.each(databases())('the standing of clients, on $name', (kind) => {
       expect((await client.refresh(refreshToken)).body.error).toBe('invalid_grant');
     });
   });
+
+  const refusals = (id: string) =>
+    everything((at) => house.admin.listEvents({ query: { client: id, type: 'token.refused', ...at } }));
+
+  it.each([
+    ['1.x', 'pending', connectV1],
+    ['1.x', 'blocked', connectV1],
+    ['2.x', 'pending', connectV2],
+    ['2.x', 'blocked', connectV2],
+  ] as const)(
+    'T2: SDK %s whose registration is %s asks its person once, and keeps the registration',
+    async (_, status, connect) => {
+      house.newPerson();
+      const person = new SdkSignIn();
+      const client = await connect(house.at.gatehouse.mcpUrl, person);
+      expect((await client.callTool('hello', { name: 'SDK' })).text).toContain('hello, SDK');
+      const { client_id: id } = person.information!;
+      // The same metadata is the same Client in every one of these.
+      const before = (await refusals(id)).length;
+      await house.change(id, { status });
+      await expect(client.callTool('hello', { name: 'SDK' })).rejects.toThrow();
+      expect(person.signIns).toBe(2);
+      expect(readable(person.browser.last)).toContain(status === 'pending' ? 'Waiting for' : 'is blocked here');
+      expect((await refusals(id)).length).toBe(before + 1);
+      await client.close();
+      await house.change(id, { status: 'active' });
+      const again = await connect(house.at.gatehouse.mcpUrl, person);
+      expect((await again.callTool('hello', { name: 'SDK' })).text).toContain('hello, SDK');
+      expect([person.information!.client_id, person.signIns]).toEqual([id, 3]);
+      await again.close();
+    },
+  );
 
   it('R3: a client with a secret that is blocked must still prove itself', async () => {
     const made = await done(
