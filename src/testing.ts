@@ -4,13 +4,8 @@ export { FakeGitHub, octocat, type FakeGitHubPerson } from './testing/fake-githu
 export { FakeOidc, type FakeOidcPerson } from './testing/fake-oidc.js';
 export { AUTHKIT_PATHS, GENERIC_PATHS, GOOGLE_PATHS, type FakeOidcPaths } from './testing/fake-oidc-paths.js';
 export { testHouse, type TestHouse } from './testing/house.js';
-export {
-  CALLBACK,
-  begin,
-  signIn,
-  loginProviderCases,
-  type ContractCase,
-  type LoginFixture,
-} from './testing/login-provider-cases.js';
+export { CALLBACK, begin, signIn } from './testing/login-walk.js';
+export { loginProviderCases } from './testing/login-provider-cases.js';
+export { type ContractCase, type LoginFixture } from './testing/login-scenes.js';
 export { tokenVerifierCases, type VerifierFixture, type VerifierSuite } from './testing/token-verifier-cases.js';
 export { accessClaims, badJwts, BAD_JWTS } from './testing/foreign-tokens.js';

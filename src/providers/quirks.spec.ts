@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { FakeVendor } from '../../test/fake-vendor.js';
-import { CALLBACK } from '../testing/login-provider-cases.js';
+import { CALLBACK } from '../testing/login-walk.js';
 import type { LoginProvider, Principal, ProviderChoice, Runs, TokenVerifier } from './contract.js';
 import { jwt } from './jwt/jwt.verifier.js';
 import { oidc } from './oidc/oidc.provider.js';

@@ -1,76 +1,22 @@
 import assert from 'node:assert/strict';
 import {
   type Identifies,
-  type LoginProvider,
   LoginRefused,
-  type ProviderHouse,
   type RefreshesUpstreamTokens,
-  type RevokesUpstreamTokens,
-  UpstreamGrantDead,
   UpstreamUnavailable,
 } from '../providers/contract.js';
-import type { FakeAnswer, FakeServer } from './fake-server.js';
-import { testHouse, type TestHouse } from './house.js';
 import { talkative, UPSTREAM_TEXT } from './talkative-answers.js';
-
-/** A login provider beside the fake it signs in at. The fake answers its authorize page with a redirect at once. */
-export interface LoginFixture {
-  readonly fake: FakeServer;
-  /** For example `POST /token` and `GET /userinfo`. */
-  readonly routes: { readonly token: string; readonly profile: string };
-  create(
-    house: ProviderHouse,
-    options?: { id?: string; wrongSecret?: boolean },
-  ): LoginProvider | Promise<LoginProvider>;
-  /** Whom the fake signs in; e-mail verified. */
-  readonly person: { readonly subject: string; readonly email: string };
-  /** Profiles as the fake would answer them, but without a stable subject. */
-  readonly unusableProfiles: readonly object[];
-  /** The person's e-mail address is not verified from now on. */
-  unverifyEmail(): void;
-  /** Every token of the fake is dead from now on. */
-  forgetTokens(): void;
-  /** The fake's next tokens expire and can be refreshed; absent: this provider has no refresh. */
-  readonly allowRefresh?: () => void;
-  /** The refresh answer brings no new refresh token from now on. */
-  readonly keepRefreshToken?: () => void;
-}
-
-/** One thing every login provider must do; `run` throws when it does not. Independent of any test runner. */
-export interface ContractCase {
-  readonly name: string;
-  readonly run: () => Promise<void>;
-}
-
-/** The callback URL that the cases register. */
-export const CALLBACK = new URL('http://localhost:8000/callback/under-test');
-const STATE = 'state-of-the-house';
-
-interface Scene {
-  readonly fixture: LoginFixture;
-  readonly fake: FakeServer;
-  readonly house: TestHouse;
-  readonly provider: LoginProvider;
-}
+import { faultCases, PROFILE_FAULTS, TOKEN_FAULTS } from './login-fault-cases.js';
+import { powerCases } from './login-power-cases.js';
+import { type ContractCase, type LoginFixture, type Scenes, scenesAt } from './login-scenes.js';
+import { begin, CALLBACK, signIn, STATE } from './login-walk.js';
 
 /**
  * What every login provider must withstand.
  * @example for (const { name, run } of loginProviderCases(open)) it(name, run);
  */
 export function loginProviderCases(open: () => Promise<LoginFixture>): ContractCase[] {
-  const scene = (name: string, play: (scene: Scene) => Promise<void>): ContractCase => ({
-    name,
-    run: async () => {
-      const fixture = await open();
-      const house = testHouse();
-      try {
-        await play({ fixture, fake: fixture.fake, house, provider: await fixture.create(house, { id: 'under-test' }) });
-      } finally {
-        await fixture.fake.close();
-        await house.close();
-      }
-    },
-  });
+  const scene = scenesAt(open);
   return [
     ...happyCases(scene),
     ...callbackCases(scene),
@@ -79,8 +25,6 @@ export function loginProviderCases(open: () => Promise<LoginFixture>): ContractC
     ...powerCases(scene),
   ];
 }
-
-type Scenes = (name: string, play: (scene: Scene) => Promise<void>) => ContractCase;
 
 function happyCases(scene: Scenes): ContractCase[] {
   return [
@@ -226,153 +170,6 @@ function callbackCases(scene: Scenes): ContractCase[] {
     }),
     refusedBeforeAsking('an empty code is no code', (callback) => callback.searchParams.set('code', '')),
   ];
-}
-
-const HTML = { status: 200, body: '<!doctype html><title>Maintenance</title>' };
-const COMMON_FAULTS: Readonly<Record<string, FakeAnswer>> = {
-  'says null': { status: 200, body: null },
-  'says HTML with 200': HTML,
-  'says nothing with 200': { status: 200, body: '' },
-  'says a JSON list': { status: 200, body: [] },
-  'is silent': 'hang',
-  'cuts the connection': 'reset',
-  'sends 50 MB': 'flood',
-  'says 500': { status: 500, body: 'oops' },
-  'says 503 with problem+json': {
-    status: 503,
-    headers: { 'content-type': 'application/problem+json' },
-    body: '{"title":"down"}',
-  },
-  'says 429': { status: 429, headers: { 'retry-after': '30' }, body: { message: 'slow down' } },
-  'says 403 as a rate limit': {
-    status: 403,
-    headers: { 'x-ratelimit-remaining': '0' },
-    body: { message: 'rate limit' },
-  },
-  'redirects with 302': { status: 302, headers: { location: '/elsewhere' }, body: '' },
-  'redirects with 301': { status: 301, headers: { location: '/elsewhere' }, body: '' },
-};
-const TOKEN_FAULTS: Readonly<Record<string, FakeAnswer>> = {
-  ...COMMON_FAULTS,
-  'says an error with 200': { status: 200, body: { error: 'bad_verification_code', error_description: 'no' } },
-  'says an error with 200 as a form': {
-    status: 200,
-    headers: { 'content-type': 'application/x-www-form-urlencoded' },
-    body: 'error=bad_verification_code&error_description=no',
-  },
-  'says invalid_code with 403': { status: 403, body: { error: 'invalid_code' } },
-  'says 401 with an empty body': { status: 401, body: '' },
-  'says no access_token': { status: 200, body: { token_type: 'bearer' } },
-  'says a number for access_token': { status: 200, body: { token_type: 'bearer', access_token: 17 } },
-};
-const PROFILE_FAULTS: Readonly<Record<string, FakeAnswer>> = {
-  ...COMMON_FAULTS,
-  'says 401 with an empty body': { status: 401, body: '' },
-};
-
-function faultCases(
-  scene: Scenes,
-  route: 'token' | 'profile',
-  faults: Readonly<Record<string, FakeAnswer>>,
-): ContractCase[] {
-  const cases = Object.entries(faults).map(([name, answer]) =>
-    scene(`the ${route} endpoint ${name}: try again`, async ({ provider, fake, fixture, house }) => {
-      const { callback, memo } = await begin(provider);
-      fake.fault(fixture.routes[route], answer);
-      if (answer === 'hang') house.hurry(300);
-      await assert.rejects(provider.finish(callback, memo, CALLBACK), UpstreamUnavailable);
-      assert.ok(!fake.requests.some(({ url }) => url.pathname === '/elsewhere'), 'a redirect was followed');
-    }),
-  );
-  if (route === 'token') return cases;
-  return [
-    ...cases,
-    scene('a profile without a stable subject signs nobody in', async ({ provider, fake, fixture }) => {
-      for (const profile of fixture.unusableProfiles) {
-        const { callback, memo } = await begin(provider);
-        fake.fault(fixture.routes.profile, { status: 200, body: profile });
-        await assert.rejects(provider.finish(callback, memo, CALLBACK), UpstreamUnavailable, JSON.stringify(profile));
-        fake.mend();
-      }
-    }),
-  ];
-}
-
-function powerCases(scene: Scenes): ContractCase[] {
-  return [
-    scene(
-      'power identify: the same identity from the tokens alone, and dead tokens are told from silence',
-      async (all) => {
-        const { provider, fixture, fake } = all;
-        if (!('identify' in provider)) return;
-        const power = provider as unknown as Identifies;
-        const { identity, tokens } = await signIn(provider);
-        const again = await power.identify(tokens);
-        assert.equal(again.subject, identity.subject);
-        assert.equal(again.email, identity.email);
-        fake.fault(fixture.routes.profile, 'reset');
-        await assert.rejects(power.identify(tokens), UpstreamUnavailable);
-        fake.mend();
-        fixture.forgetTokens();
-        await assert.rejects(power.identify(tokens), UpstreamGrantDead);
-      },
-    ),
-    scene(
-      'power refresh: a new access token; a dead grant is told from an outage',
-      async ({ provider, fixture, fake }) => {
-        if (!('refresh' in provider) || !fixture.allowRefresh) return;
-        const power = provider as unknown as RefreshesUpstreamTokens;
-        fixture.allowRefresh();
-        const { tokens } = await signIn(provider);
-        const refreshed = await power.refresh(tokens.refreshToken ?? '');
-        assert.notEqual(refreshed.accessToken, tokens.accessToken);
-        assert.ok(refreshed.refreshToken);
-        for (const answer of ['reset', HTML, { status: 500, body: '' }, { status: 200, body: null }] as const) {
-          fake.fault(fixture.routes.token, answer);
-          await assert.rejects(power.refresh(refreshed.refreshToken), UpstreamUnavailable, JSON.stringify(answer));
-        }
-        fake.mend();
-        fixture.forgetTokens();
-        await assert.rejects(power.refresh(refreshed.refreshToken), UpstreamGrantDead);
-      },
-    ),
-    scene('power refresh: keeps the old refresh token when none comes back', async ({ provider, fixture }) => {
-      if (!('refresh' in provider) || !fixture.allowRefresh || !fixture.keepRefreshToken) return;
-      fixture.allowRefresh();
-      fixture.keepRefreshToken();
-      const { tokens } = await signIn(provider);
-      const refreshed = await (provider as unknown as RefreshesUpstreamTokens).refresh(tokens.refreshToken ?? '');
-      assert.equal(refreshed.refreshToken, tokens.refreshToken);
-    }),
-    scene('power revoke: an upstream that refuses or is silent is no error', async ({ provider, fixture, fake }) => {
-      if (!('revoke' in provider)) return;
-      const power = provider as unknown as RevokesUpstreamTokens;
-      const { tokens } = await signIn(provider);
-      await power.revoke(tokens);
-      fixture.forgetTokens();
-      await power.revoke(tokens);
-      fake.fault('*', 'reset');
-      await power.revoke(tokens);
-    }),
-  ];
-}
-
-/** From `start` through the fake's authorize page to the callback URL the browser would request. */
-export async function begin(provider: LoginProvider): Promise<{ callback: URL; memo: Record<string, string> }> {
-  const { url, memo } = await provider.start({ state: STATE, callbackUrl: CALLBACK, scopes: [] });
-  const answer = await fetch(url, { redirect: 'manual' });
-  await answer.arrayBuffer();
-  assert.ok(
-    answer.status === 302 || answer.status === 303,
-    `the fake answered ${answer.status} to the authorization request`,
-  );
-  return { callback: new URL(answer.headers.get('location') ?? ''), memo };
-}
-
-/** A whole sign-in. */
-export async function signIn(provider: LoginProvider): ReturnType<LoginProvider['finish']> {
-  const { callback, memo } = await begin(provider);
-  return provider.finish(callback, memo, CALLBACK);
 }
 
 function scopesOf(url: URL): string[] {

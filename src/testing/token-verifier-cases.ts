@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type ProviderHouse, type TokenVerifier, UpstreamUnavailable } from '../providers/contract.js';
 import type { FakeAnswer, FakeServer } from './fake-server.js';
 import { testHouse, type TestHouse } from './house.js';
-import type { ContractCase } from './login-provider-cases.js';
+import type { ContractCase } from './login-scenes.js';
 
 /** A token verifier beside the fake that decides. */
 export interface VerifierFixture {

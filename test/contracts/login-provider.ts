@@ -1,5 +1,6 @@
 import { describe, it } from 'vitest';
-import { type LoginFixture, loginProviderCases } from '../../src/testing/login-provider-cases.js';
+import { type LoginFixture } from '../../src/testing/login-scenes.js';
+import { loginProviderCases } from '../../src/testing/login-provider-cases.js';
 
 /** Holds a login provider to the contract suite that `gatehouse/testing` exports. */
 export function describeLoginProvider(name: string, open: () => Promise<LoginFixture>): void {

@@ -16,7 +16,7 @@ import { providerKinds, Providers } from '../../src/providers/providers.js';
 import { UpstreamReconnectNeeded } from '../../src/providers/upstream-tokens.js';
 import { FakeOidc } from '../../src/testing/fake-oidc.js';
 import { testHouse, type TestHouse } from '../../src/testing/house.js';
-import { signIn } from '../../src/testing/login-provider-cases.js';
+import { signIn } from '../../src/testing/login-walk.js';
 import { databases, type TestDatabase } from '../databases.js';
 
 const ALICE: Principal = {

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { FakeGitHub } from '../../testing/fake-github.js';
 import { testHouse, type TestHouse } from '../../testing/house.js';
-import { signIn } from '../../testing/login-provider-cases.js';
+import { signIn } from '../../testing/login-walk.js';
 import { describeLoginProvider } from '../../../test/contracts/login-provider.js';
 import {
   type Identifies,

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { FakeOidc } from '../../testing/fake-oidc.js';
 import { testHouse, type TestHouse } from '../../testing/house.js';
-import { begin, CALLBACK, signIn } from '../../testing/login-provider-cases.js';
+import { begin, CALLBACK, signIn } from '../../testing/login-walk.js';
 import { describeLoginProvider } from '../../../test/contracts/login-provider.js';
 import {
   type EndsUpstreamSessions,

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { FakeOidc } from '../../testing/fake-oidc.js';
 import { AUTHKIT_PATHS } from '../../testing/fake-oidc-paths.js';
 import { testHouse } from '../../testing/house.js';
-import { signIn } from '../../testing/login-provider-cases.js';
+import { signIn } from '../../testing/login-walk.js';
 import { describeLoginProvider } from '../../../test/contracts/login-provider.js';
 import type { LoginProvider, ProviderHouse } from '../contract.js';
 import { workos } from './workos.provider.js';
