@@ -11,6 +11,8 @@ export default defineConfig({
     ],
     // Chromium is no part of Node: `npm run test:browser`.
     exclude: ['test/browser/**', '**/node_modules/**'],
+    // The suites wait for processes, disks and sockets more than they compute.
+    maxWorkers: '100%',
     setupFiles: ['reflect-metadata'],
     testTimeout: 30_000,
     hookTimeout: 30_000,

@@ -4,7 +4,7 @@ import { Browser } from './browser.js';
 import { type GatehouseOptions, type RunningGatehouse, freePort, startGatehouse } from './gatehouse.js';
 
 /** A loopback redirect URI at which nobody listens: the scripted browser stops before it. */
-export const CALLBACK = 'http://127.0.0.1:39123/callback';
+export const CALLBACK = 'http://127.0.0.1:19123/callback';
 
 /** What `/token` answers. */
 export interface TokenAnswer {

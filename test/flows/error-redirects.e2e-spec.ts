@@ -121,7 +121,7 @@ describe('where an error of an authorization request goes before a person has ac
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({
-        redirect_uris: ['http://127.0.0.1:39123/callback'],
+        redirect_uris: ['http://127.0.0.1:19123/callback'],
         grant_types: ['implicit', 'password', 'client_credentials', 'authorization_code'],
         response_types: ['token', 'id_token', 'code'],
         token_endpoint_auth_method: 'client_secret_post',

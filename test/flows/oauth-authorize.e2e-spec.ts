@@ -149,7 +149,7 @@ describe('the authorization endpoint', () => {
       { response_type: 'code token' },
       { client_id: 'a\0b' },
       { client_id: '__proto__' },
-      { redirect_uri: 'http://127.0.0.1:39123/callback\0' },
+      { redirect_uri: 'http://127.0.0.1:19123/callback\0' },
       { resource: '\0' },
       { code_challenge: 'x' },
     ] as Record<string, string>[]) {

@@ -14,7 +14,7 @@ describe('every page of ours', () => {
     const { url } = house.gatehouse;
     const client = await TestClient.register(url, {
       client_name: HOSTILE,
-      redirect_uris: [`https://app.example/cb?x=%22%3E%3Cscript%3E`, 'http://127.0.0.1:39123/callback'],
+      redirect_uris: [`https://app.example/cb?x=%22%3E%3Cscript%3E`, 'http://127.0.0.1:19123/callback'],
     });
     const browser = client.browser();
     pages['sign-in'] = await browser.open(client.authorizeUrl({ state: HOSTILE, login_hint: HOSTILE }));

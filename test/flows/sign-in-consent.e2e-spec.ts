@@ -69,7 +69,7 @@ describe('consent and who may come in', () => {
     const client = await TestClient.register(house.gatehouse.url, { client_name: 'Ports' });
     const { browser } = await signIn(client);
     await browser
-      .open(client.authorizeUrl({ redirect_uri: client.redirectUri.replace('39123', '39124') }))
+      .open(client.authorizeUrl({ redirect_uri: client.redirectUri.replace('19123', '19124') }))
       .catch(() => null);
     expect(
       browser.last.url.href.includes('code=') || (browser.last.headers.get('location') ?? '').includes('code='),

@@ -455,7 +455,7 @@ describe.each(databases())('traces of sign-ins on $name', (kind) => {
       fail: async () => {
         const client = await register();
         const { code } = await approve(client);
-        await client.redeem(code, { redirect_uri: 'http://127.0.0.1:39123/else' });
+        await client.redeem(code, { redirect_uri: 'http://127.0.0.1:19123/else' });
         return client.id;
       },
     },

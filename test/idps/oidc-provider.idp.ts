@@ -53,7 +53,7 @@ async function tokenFor(
   paths: { authorize: string; token: string },
   resource: string,
 ): Promise<string> {
-  const redirectUri = 'http://127.0.0.1:39124/callback';
+  const redirectUri = 'http://127.0.0.1:19124/callback';
   const verifier = randomBytes(32).toString('base64url');
   const url = new URL(paths.authorize, op.issuer);
   url.search = new URLSearchParams({
