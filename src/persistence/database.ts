@@ -32,8 +32,8 @@ export class Database implements OnApplicationShutdown {
   repository<Entity extends ObjectLiteral>(entity: EntityTarget<Entity>): Repository<Entity> {
     let repository = this.#repositories.get(entity);
     if (!repository) {
-      repository = forReading(this.source.getRepository(entity) as Repository<ObjectLiteral>, (where) =>
-        this.#lookUp(entity as EntityTarget<ObjectLiteral>, where),
+      repository = forReading(this.source.getRepository(entity) as Repository<ObjectLiteral>, (where, how) =>
+        this.#lookUp(entity as EntityTarget<ObjectLiteral>, where, how),
       );
       this.#repositories.set(entity, repository);
     }
@@ -89,26 +89,31 @@ export class Database implements OnApplicationShutdown {
   }
 
   /** By a prepared statement: the ORM's query builder costs twenty times as much, and every request looks rows up. */
-  async #lookUp(entity: EntityTarget<ObjectLiteral>, where: ObjectLiteral): Promise<ObjectLiteral | null> {
-    const row = await this.row(this.#entities.lookUp(entity, where));
-    return row && this.#entities.hydrate(entity, row);
+  async #lookUp(
+    entity: EntityTarget<ObjectLiteral>,
+    where: ObjectLiteral,
+    how: 'first' | 'all',
+  ): Promise<ObjectLiteral[]> {
+    const rows = await this.rows(this.#entities.lookUp(entity, where, how));
+    return rows.map((row) => this.#entities.hydrate(entity, row));
   }
 }
 
 /**
- * The ORM throws the driver's errors: those that mean an unreachable database become `DatabaseUnavailable`, as everywhere else. Look-ups of one row by
- * plain values go through `lookUp`.
+ * The ORM throws the driver's errors: those that mean an unreachable database become `DatabaseUnavailable`, as everywhere else. Look-ups by plain
+ * values go through `lookUp`.
  */
 function forReading<Entity extends ObjectLiteral>(
   repository: Repository<Entity>,
-  lookUp: (where: ObjectLiteral) => Promise<ObjectLiteral | null>,
+  lookUp: (where: ObjectLiteral, how: 'first' | 'all') => Promise<ObjectLiteral[]>,
 ): Repository<Entity> {
   return new Proxy(repository, {
     get(target, name) {
       const value: unknown = Reflect.get(target, name, target);
       if (typeof value !== 'function' || !/^(find|count|exist)/.test(String(name))) return value;
       return async (...args: unknown[]): Promise<unknown> => {
-        if (name === 'findOneBy' && isPlain(args[0])) return lookUp(args[0]);
+        if (name === 'findOneBy' && isPlain(args[0])) return (await lookUp(args[0], 'first'))[0] ?? null;
+        if (name === 'findBy' && isPlain(args[0])) return lookUp(args[0], 'all');
         try {
           return await (Reflect.apply(value, target, args) as Promise<unknown>);
         } catch (error) {

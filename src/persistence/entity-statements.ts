@@ -38,16 +38,16 @@ export class EntityStatements {
     return { text, values };
   }
 
-  /** SELECT of all columns of the first row that equals `where`. */
-  lookUp(entity: EntityTarget<ObjectLiteral>, where: ObjectLiteral): Statement {
+  /** SELECT of all columns of the rows that equal `where`. */
+  lookUp(entity: EntityTarget<ObjectLiteral>, where: ObjectLiteral, how: 'first' | 'all'): Statement {
     const { columns, tableName } = this.source.getMetadata(entity);
     const pairs = this.#pairs(entity, where);
-    const key = `${tableName} ${pairs.map(([column, value]) => (value === null ? `${column}?` : column)).join()}`;
+    const key = `${how} ${tableName} ${pairs.map(([column, value]) => (value === null ? `${column}?` : column)).join()}`;
     let text = this.#lookUps.get(key);
     if (!text) {
       const parts = [`SELECT ${columns.map(({ databaseName }) => `"${databaseName}"`).join(', ')} FROM "${tableName}"`];
       this.#where(entity, where, parts, []);
-      parts[parts.length - 1] += ' LIMIT 1';
+      if (how === 'first') parts[parts.length - 1] += ' LIMIT 1';
       this.#lookUps.set(key, (text = parts));
     }
     return { text, values: pairs.map(([, value]) => value).filter((value) => value !== null) };

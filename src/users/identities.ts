@@ -35,7 +35,8 @@ export class Identities {
 
   /** Oldest first. */
   async of(userId: string): Promise<IdentityRow[]> {
-    return this.database.repository(IdentityRow).find({ where: { userId }, order: { createdAt: 'ASC' } });
+    const found = await this.database.repository(IdentityRow).findBy({ userId });
+    return found.sort((a, b) => a.createdAt - b.createdAt);
   }
 
   /** The one most recently signed in with first. */
