@@ -86,22 +86,21 @@ export class Endpoint implements OnModuleDestroy, OnApplicationShutdown {
   async #route({ request, response, body: received }: Exchange): Promise<void> {
     const caller = callerOf(request.auth);
     const { principal } = caller;
-    const hidden = this.policy.hidden(principal, messagesOf(received));
-    if (hidden.length > 0) this.refusals.record(request, principal, { names: hidden, why: 'a role is missing' });
     const fault = this.#faultOfBody(request, received, principal);
     if (fault !== null) return answer(response, 400, errorBody(INVALID_REQUEST_CODE, fault, idOf(received)));
-    const body = Array.isArray(received)
+    const asked: unknown = Array.isArray(received)
       ? received.map((message: unknown) => withoutFault(message))
-      : this.#withoutHidden(received, principal);
-    caller.carry(body);
-    const route = classify(request, body);
-    const legacy = route.kind === 'legacy';
-    const malformed = faultOfRequest(body, legacy ? 'legacy' : 'modern');
+      : received;
+    const legacy = classify(request, asked).kind === 'legacy';
+    const malformed = faultOfRequest(asked, legacy ? 'legacy' : 'modern');
     // 2025 clients take an error status for a broken connection, so they get the JSON-RPC error alone.
     if (malformed !== null)
-      return answer(response, legacy ? 200 : 400, errorBody(INVALID_PARAMS_CODE, malformed, idOf(body)));
-    const lacking = this.policy.lacking(principal, messagesOf(body));
-    if (lacking) return this.refusals.answer({ request, response, body }, { principal, lacking, legacy });
+      return answer(response, legacy ? 200 : 400, errorBody(INVALID_PARAMS_CODE, malformed, idOf(asked)));
+    const { lacking, hidden } = this.policy.judge(principal, messagesOf(asked));
+    if (hidden.length > 0) this.refusals.record(request, principal, { names: hidden, why: 'a role is missing' });
+    if (lacking) return this.refusals.answer({ request, response, body: asked }, { principal, lacking, legacy });
+    const body = hidden.length > 0 ? this.#withoutHidden(asked, principal) : asked;
+    caller.carry(body);
     spellOutAccept(request);
     const listens = messagesOf(body).some(({ method }) => method === 'subscriptions/listen');
     const lasting = request.method === 'GET' ? 'session' : listens ? 'listen' : null;

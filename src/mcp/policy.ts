@@ -10,34 +10,32 @@ export interface Lacking {
   readonly names: readonly string[];
 }
 
+/** What stands against a request. */
+export interface Judgement {
+  /** null: no scope is missing. */
+  readonly lacking: Lacking | null;
+  /** Names of what a missing role hides: for this Principal it does not exist. */
+  readonly hidden: readonly string[];
+}
+
 /** What a Principal may do with what is declared. One policy filters the lists and gates the calls (S3). */
 @Injectable()
 export class Policy {
   constructor(private readonly catalogue: Catalogue) {}
 
-  /**
-   * Scopes that the messages need and the Principal lacks, with the names of what needs them; null: nothing is missing.
-   * What a missing role hides counts as unknown, so it asks for nothing.
-   */
-  lacking(principal: Principal, messages: readonly Message[]): Lacking | null {
+  /** Looks at everything that the messages ask for, once. What a missing role hides counts as unknown, so it asks for no scope. */
+  judge(principal: Principal, messages: readonly Message[]): Judgement {
     const scopes = new Set<string>();
     const names: string[] = [];
-    for (const message of messages) {
-      for (const { name, gate } of this.#touched(message)) {
-        if (this.catalogue.verdict(principal, gate) !== 'scopes missing') continue;
-        for (const scope of gate.scopes ?? []) scopes.add(scope);
-        names.push(name);
-      }
+    const hidden: string[] = [];
+    for (const { name, gate } of messages.flatMap((message) => this.#touched(message))) {
+      const verdict = this.catalogue.verdict(principal, gate);
+      if (verdict === 'hidden') hidden.push(name);
+      if (verdict !== 'scopes missing') continue;
+      for (const scope of gate.scopes ?? []) scopes.add(scope);
+      names.push(name);
     }
-    return names.length > 0 ? { scopes: [...scopes], names } : null;
-  }
-
-  /** Names of what the messages ask for and a missing role hides: for this Principal it does not exist. */
-  hidden(principal: Principal, messages: readonly Message[]): string[] {
-    return messages
-      .flatMap((message) => this.#touched(message))
-      .filter(({ gate }) => this.catalogue.verdict(principal, gate) === 'hidden')
-      .map(({ name }) => name);
+    return { lacking: names.length > 0 ? { scopes: [...scopes], names } : null, hidden };
   }
 
   /** Is there a resource that a missing role hides from this Principal? */
